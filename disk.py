@@ -1,0 +1,91 @@
+"""A file written through this module is there whole or not at all, whatever fails in between.
+
+A whole file is written beside its target under a name that begins with a dot and ends in ``.part``,
+synced, renamed over the target, and the folder is synced too: rename is atomic on local disks,
+NFS and AFS alike, byte-range locks and atomic appends are not. Standard library only.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def write_whole(path, data, mode=0o666):
+    """Put `data` into the file `path`, replacing what was there.
+
+    Parameters
+    ----------
+    path : str or Path
+        The target. Its folder must exist.
+    data : bytes
+        The whole content.
+    mode : int
+        Permission bits of the new file, less the umask.
+
+    Raises
+    ------
+    OSError
+        The disk is full, the folder read-only, and so on. The old content is then still there.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _write(part, os.O_TRUNC, data, mode)
+        os.replace(part, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def create(path, data, mode=0o666):
+    """Make the file `path` with `data` in it, only if nothing of that name exists.
+
+    Of several processes on several machines that try, one succeeds. Someone who looks at the
+    very moment may find the file still empty: its existence is the news, its content is a detail.
+
+    Raises
+    ------
+    FileExistsError
+        The name is taken, be it by a dangling link.
+    OSError
+        It could not be written; then it is not there either.
+    """
+    path = Path(path)
+    try:
+        _write(path, os.O_EXCL, data, mode)
+    except FileExistsError:
+        raise
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def _write(path, flag, data, mode):
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flag, mode)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def move(path, folder):
+    """Move a file into another folder of the same disk, and return its new path."""
+    target = Path(folder) / Path(path).name
+    os.replace(path, target)
+    sync_folder(folder)
+    sync_folder(Path(path).parent)
+    return target
+
+
+def sync_folder(folder):
+    """Make the names in a folder survive a power cut, where its file system knows how."""
+    with contextlib.suppress(OSError):  # AFS and some network mounts refuse to sync a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,380 @@
+"""A chunk of stamps, opened without unpacking it to disk, and its triplets ready to be shown.
+
+A chunk is a tar.gz that holds, for each detection, ``srchID.gif tempID.gif diffID.gif`` or the
+same three as ``.fits``. Whatever arrives is taken for hostile: only names that are asked for are
+read, and sizes are bounded before memory is taken. In every array row 0 is the top of the picture.
+Importing this needs the standard library only; numpy, Pillow and astropy come with the first pixel.
+"""
+
+import gzip
+import io
+import re
+import tarfile
+import warnings
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+SEARCH, TEMPLATE, DIFFERENCE = KINDS = ("srch", "temp", "diff")
+SIDE_LIMIT = 1024  # pixels; the surveys' stamps have 30 to 121
+MEMBER_LIMIT = 32 << 20  # bytes: three planes of that size in double precision, with headers
+CHUNK_LIMIT = 256 << 20  # bytes, unpacked; 50 triplets of 121 x 121 floats take 9 MB
+MISSING_LIMIT = 1e30  # at and beyond it a pixel is missing: some files hold -3.4e38 for that
+MISSING_COLOUR = (58, 47, 92)  # no grey, and dark: it says "nothing here" without drawing the eye
+
+_STAMP = re.compile(r"(srch|temp|diff)([0-9]{1,32})(\.[a-z]{3,4})", re.ASCII)
+
+
+class StampError(Exception):
+    """Something could not be read; the message is a phrase that says why."""
+
+
+class Stamp(NamedTuple):
+    """One stamp: its values, and how they look.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (H, W)
+        uint8 of an 8-bit picture, or floating point of a FITS image in its own unit, NaN and all.
+    gray : ndarray of uint8, shape (H, W)
+        0 black to 255 white.
+    missing : ndarray of bool, shape (H, W)
+        True where there is no value to show.
+    """
+
+    pixels: object
+    gray: object
+    missing: object
+
+
+def stem(path):
+    """Return a chunk's name: its file name without ``.tar.gz``."""
+    return Path(path).name[: -len(".tar.gz")]
+
+
+def metadata_stamp(name):
+    """Return the STAMP of a chunk: what follows the last ``--``, or the whole name."""
+    return name.rpartition("--")[2]
+
+
+def parse_name(path):
+    """Split a stamp's file name into kind, Object ID and format.
+
+    Returns
+    -------
+    tuple of str or None
+        Such as ``("srch", "284239958", ".gif")``; None if it is not the name of a stamp.
+    """
+    match = _STAMP.fullmatch(PurePosixPath(path).name)
+    return match.groups() if match and match[3] in READERS else None
+
+
+class _Bounded:
+    """A file to read from, up to so many bytes and no more."""
+
+    def __init__(self, file, limit):
+        self._file, self._left = file, limit
+
+    def read(self, size):
+        self._left -= size
+        if self._left < 0:
+            raise StampError("it unpacks to more than it may")
+        return self._file.read(size)
+
+
+def members(path, limit=CHUNK_LIMIT):
+    """Go through the stamps in a tar.gz in their order, with no more than one in memory.
+
+    Parameters
+    ----------
+    path : Path
+        The archive.
+    limit : float
+        How many bytes it may unpack to.
+
+    Yields
+    ------
+    name : str
+        The file name of a stamp, without folders; see `parse_name`.
+    data : bytes or None
+        Its content; None if it is larger than `MEMBER_LIMIT`.
+
+    Raises
+    ------
+    StampError
+        The archive is no tar.gz, is damaged, ends too early or is larger than `limit`.
+    """
+    try:
+        with gzip.open(path) as unpacked:
+            source = _Bounded(unpacked, limit)
+            with tarfile.open(fileobj=source, mode="r|") as archive:
+                while (member := archive.next()) is not None:
+                    archive.members.clear()  # tarfile remembers each one otherwise
+                    if member.isfile() and parse_name(member.name):
+                        small = member.size <= MEMBER_LIMIT
+                        data = archive.extractfile(member).read() if small else None
+                        yield PurePosixPath(member.name).name, data
+            while source.read(1 << 16):  # only at its very end does gzip compare the checksum
+                pass
+    except (EOFError, zlib.error, tarfile.TarError, gzip.BadGzipFile, ValueError) as error:
+        if isinstance(error, EOFError) or "unexpected end" in str(error):
+            raise StampError("it ends too early") from error
+        if isinstance(error, gzip.BadGzipFile) or str(error) == "empty file":
+            raise StampError("it is no tar.gz, or a damaged one") from error
+        raise StampError("it is damaged") from error
+    except OSError as error:
+        raise StampError(f"it cannot be read ({error.strerror})") from error
+
+
+class Chunk:
+    """The triplets of one tar.gz, in memory.
+
+    Parameters
+    ----------
+    path : Path
+        The archive. What can be read of it is read at once; nothing raises.
+
+    Attributes
+    ----------
+    name, metadata_stamp : str
+        The file name's stem, and what rows of its detections carry.
+    objids : list of str
+        The detections whose three stamps are there, in the order in which they were complete.
+    incomplete : dict
+        Object ID -> why the triplet cannot be shown, for the others.
+    damage : str or None
+        What is wrong with the archive itself. Nobody knows what else it held, and the
+        detections listed as incomplete may only have been cut off.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.name = stem(path)
+        self.metadata_stamp = metadata_stamp(self.name)
+        self.objids, self.incomplete, self.damage = [], {}, None
+        self._parts = {}
+        try:
+            for name, data in members(path):
+                self._take(*parse_name(name), data)
+        except StampError as error:
+            self.damage = str(error)
+        for objid, parts in list(self._parts.items()):
+            lacking = [kind for kind in KINDS if kind not in parts]
+            large = [kind for kind, (_, data) in parts.items() if data is None]
+            if lacking:
+                self.incomplete[objid] = f"{' and '.join(lacking)} missing"
+            elif large:
+                self.incomplete[objid] = f"{' and '.join(large)} larger than {MEMBER_LIMIT} bytes"
+            if lacking or large:
+                del self._parts[objid]
+                self.objids = [other for other in self.objids if other != objid]
+
+    def _take(self, kind, objid, suffix, data):
+        parts = self._parts.setdefault(objid, {})
+        if kind not in parts:  # the first of several counts
+            parts[kind] = suffix, data
+            if len(parts) == len(KINDS):
+                self.objids.append(objid)
+
+    def triplet(self, objid):
+        """Read the Search, Template and Difference stamp of a detection.
+
+        Returns
+        -------
+        tuple of three Stamp
+
+        Raises
+        ------
+        StampError
+            One of them cannot be read; the message names it and says why.
+        """
+        stamps = []
+        for kind in KINDS:
+            suffix, data = self._parts[objid][kind]
+            try:
+                stamps.append(read(data, suffix, kind))
+            except StampError as error:
+                raise StampError(f"{kind}{objid}{suffix}: {error}") from error
+        return tuple(stamps)
+
+
+def read(data, suffix, kind):
+    """Decode one stamp.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    suffix : str
+        A key of `READERS`, which says how.
+    kind : str
+        One of `KINDS`; Difference is scaled in a way of its own.
+
+    Returns
+    -------
+    Stamp
+
+    Raises
+    ------
+    StampError
+        It is damaged, too large or no image.
+    """
+    import numpy as np
+
+    try:
+        pixels = READERS[suffix](data)
+    except StampError:
+        raise
+    except MemoryError as error:
+        raise StampError("too large for this machine's memory") from error
+    except Exception as error:  # whatever a decoder makes of hostile bytes costs one stamp
+        raise StampError(f"damaged ({type(error).__name__}: {str(error)[:80]})") from error
+    if pixels.dtype == np.uint8:
+        return Stamp(pixels, pixels, np.zeros(pixels.shape, bool))
+    return Stamp(pixels, *scale(pixels, kind))
+
+
+def _bound(width, height):
+    if not (0 < width <= SIDE_LIMIT and 0 < height <= SIDE_LIMIT):
+        raise StampError(f"{width} x {height} pixels, and at most {SIDE_LIMIT} a side are shown")
+
+
+def _read_picture(data):
+    """Decode an 8-bit picture to uint8, row 0 at the top."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data), formats=("GIF", "PNG", "JPEG")) as picture:
+        _bound(*picture.size)
+        if picture.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
+            raise StampError(f"a picture of mode {picture.mode}, not of 8 bits")
+        return np.asarray(picture.convert("L"))
+
+
+def _read_fits(data):
+    """Decode the first image of a FITS file to floating point, row 0 at the top."""
+    import numpy as np
+    from astropy.io import fits
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ZTF writes SIMPLE in a free column: one warning a file
+        with fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=True) as hdus:
+            for hdu in hdus:
+                shape = hdu.shape if hdu.is_image else ()
+                while len(shape) > 2 and shape[0] == 1:
+                    shape = shape[1:]
+                if len(shape) == 2:
+                    break
+            else:
+                raise StampError("no image in it")
+            _bound(shape[1], shape[0])
+            values = np.asarray(hdu.data).reshape(shape)
+            single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
+            # FITS counts rows from the bottom, ours begin at the top
+            return values[::-1].astype(np.float32 if single else np.float64)
+
+
+# A file name's suffix -> what reads it. Another format is another line and its function.
+READERS = {
+    ".gif": _read_picture,
+    ".png": _read_picture,
+    ".jpg": _read_picture,
+    ".fits": _read_fits,
+    ".fit": _read_fits,
+}
+
+
+def sky(pixels):
+    """Measure the sky of a FITS stamp.
+
+    Parameters
+    ----------
+    pixels : ndarray of float, shape (H, W)
+
+    Returns
+    -------
+    level, sigma : float
+        Median and 1.4826 times the median absolute deviation (that is the standard deviation of
+        a Gaussian) of the pixels that are there; NaN if there are none. Where more than half of
+        them are equal, sigma is their standard deviation instead, and 0 only if all are equal.
+    missing : ndarray of bool, shape (H, W)
+        NaN, infinities, what is beyond `MISSING_LIMIT`, and rows and columns wholly of such and
+        of exact zeros: a subtraction leaves no row of exact zeros, a CCD's edge does.
+    """
+    import numpy as np
+
+    missing = ~(np.abs(pixels) < MISSING_LIMIT)
+    empty = missing | (pixels == 0)
+    missing = missing | empty.all(axis=1, keepdims=True) | empty.all(axis=0, keepdims=True)
+    values = pixels[~missing].astype(np.float64)
+    if not values.size:
+        return np.nan, np.nan, missing
+    level = np.median(values)
+    sigma = 1.4826 * np.median(np.abs(values - level))
+    return level, sigma or values.std(), missing
+
+
+def scale(pixels, kind):
+    """Scale a FITS stamp to 8 bits, by its own limits.
+
+    Search and Template: asinh (Lupton et al. 1999, AJ 118, 1406) with a softening of 3 sigma,
+    from 2 sigma below the sky up to the largest of the central 11 x 11 pixels' peak, the 99.5th
+    percentile and 8 sigma above the sky. Difference: linear and symmetric about its level, out
+    to the largest deviation in the central 11 x 11 pixels, but 4 sigma at least and 10 at most.
+
+    Parameters
+    ----------
+    pixels : ndarray of float, shape (H, W)
+        NaN and the like become `missing`.
+    kind : str
+        One of `KINDS`.
+
+    Returns
+    -------
+    gray : ndarray of uint8, shape (H, W)
+        A constant stamp is 128 all over.
+    missing : ndarray of bool, shape (H, W)
+        See `sky`.
+    """
+    import numpy as np
+
+    level, sigma, missing = sky(pixels)
+    if not sigma > 0:
+        return np.full(pixels.shape, 128, np.uint8), missing
+    deviation = np.where(missing, 0.0, (pixels - level) / sigma)  # in units of sigma
+    row, column = (max(0, side // 2 - 5) for side in pixels.shape)
+    centre = deviation[row : row + 11, column : column + 11]
+    if kind == DIFFERENCE:
+        limit = np.clip(np.abs(centre).max(), 4, 10)
+        share = (deviation + limit) / (2 * limit)
+    else:
+        white = max(centre.max(), np.percentile(deviation[~missing], 99.5), 8)
+        share = np.arcsinh(deviation / 3) - np.arcsinh(-2 / 3)
+        share /= np.arcsinh(white / 3) - np.arcsinh(-2 / 3)
+    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8), missing
+
+
+def picture(stamp, side):
+    """Draw a stamp as large as fits into a square, by nearest neighbour, keeping its shape.
+
+    Parameters
+    ----------
+    stamp : Stamp
+    side : int
+        Of the square, in screen pixels.
+
+    Returns
+    -------
+    bytes
+        A PPM (P6), which Tk reads without a decoder; missing pixels have `MISSING_COLOUR`.
+    """
+    import numpy as np
+
+    height, width = stamp.gray.shape
+    zoom = side / max(height, width)
+    rows, columns = max(1, round(height * zoom)), max(1, round(width * zoom))
+    colours = np.repeat(stamp.gray[:, :, None], 3, axis=2)
+    colours[stamp.missing] = MISSING_COLOUR
+    down = (np.arange(rows) * height) // rows
+    across = (np.arange(columns) * width) // columns
+    return b"P6 %d %d 255 " % (columns, rows) + colours[down[:, None], across].tobytes()
