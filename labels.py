@@ -170,6 +170,17 @@ def clean_comment(text):
     return line
 
 
+def shorten(text):
+    """Return any text as a comment, cut where it is too long: for what the program itself says."""
+    return clean_comment(text[:200])
+
+
+def given_at(entry):
+    """Return when a label was given, in seconds since 1970; raises ValueError on a bad TIME."""
+    time = datetime.strptime(entry.time, _TIME_FORMAT).replace(tzinfo=timezone.utc)
+    return time.timestamp()
+
+
 def check(entry):
     """Return why a row cannot be a label, as a phrase, or None if nothing is wrong with it."""
     if not _OBJID.fullmatch(entry.objid):
@@ -179,7 +190,7 @@ def check(entry):
     if len(entry.comment) > COMMENT_LIMIT or not entry.comment.isprintable():
         return "COMMENT is not one line of text"
     try:
-        datetime.strptime(entry.time, _TIME_FORMAT)
+        given_at(entry)
     except ValueError:
         return "TIME is not like 2026-11-22T13:08:00.123Z"
     try:
@@ -222,17 +233,17 @@ class LabelFile:
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self._size = len(header)
 
-    def append(self, entry):
-        """Write one row and wait until it is on the disk.
+    def append(self, *entries):
+        """Write rows and wait until they are on the disk.
 
         Raises
         ------
         LabelError
             It is not there; what was there before is unharmed.
         """
-        line = _line(entry)
+        lines = b"".join(map(_line, entries))
         try:
-            rest = memoryview(line)
+            rest = memoryview(lines)
             while rest:  # a disk that fills up takes a part first, and then fails
                 rest = rest[os.write(self._descriptor, rest) :]
             os.fsync(self._descriptor)
@@ -240,7 +251,7 @@ class LabelFile:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
             raise _not_saved(self.path, error) from error
-        self._size += len(line)
+        self._size += len(lines)
 
     def close(self):
         """Let go of the file. What was appended stays."""

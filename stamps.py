@@ -298,14 +298,19 @@ def sky(pixels):
         a Gaussian) of the pixels that are there; NaN if there are none. Where more than half of
         them are equal, sigma is their standard deviation instead, and 0 only if all are equal.
     missing : ndarray of bool, shape (H, W)
-        NaN, infinities, what is beyond `MISSING_LIMIT`, and rows and columns wholly of such and
-        of exact zeros: a subtraction leaves no row of exact zeros, a CCD's edge does.
+        NaN, infinities, what is beyond `MISSING_LIMIT`, and exact zeros that fill a row, a column
+        or 3 x 3 pixels: a subtraction leaves none such, a masked area or a CCD's edge does.
     """
     import numpy as np
 
     missing = ~(np.abs(pixels) < MISSING_LIMIT)
-    empty = missing | (pixels == 0)
-    missing = missing | empty.all(axis=1, keepdims=True) | empty.all(axis=0, keepdims=True)
+    zero = missing | (pixels == 0)
+    block = zero[:-2] & zero[1:-1] & zero[2:]
+    block = block[:, :-2] & block[:, 1:-1] & block[:, 2:]
+    missing |= zero.all(axis=1, keepdims=True) | zero.all(axis=0, keepdims=True)
+    height, width = block.shape
+    for row, column in np.ndindex(3, 3) if block.any() else ():
+        missing[row : row + height, column : column + width] |= block
     values = pixels[~missing].astype(np.float64)
     if not values.size:
         return np.nan, np.nan, missing

@@ -1,0 +1,623 @@
+#!/usr/bin/env python3
+"""Label difference-imaging detections: three stamps, eight buttons, and no label is ever lost.
+
+This is the program's window; start it with ``./ArtifactSpy``, which sees to a Python that has what
+it needs. What the person works through is in session.py, how a stamp looks in stamps.py, what can
+be answered in labels.py. Here is only what is seen, pressed and typed.
+"""
+
+import argparse
+import contextlib
+import logging
+import logging.handlers
+import os
+import queue
+import signal
+import sys
+import termios
+import time
+import tkinter as tk
+from pathlib import Path
+from tkinter import font as tkfont
+from typing import NamedTuple
+
+import guide
+import labels
+import session
+
+VERSION = "0.1.0"
+GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
+RELEASE = 20  # ms; auto-repeat sends release and press together, no finger is that fast
+READ_AHEAD = 20  # ms after a picture is painted: earlier, decoding competes with the painting
+TTY_LIMIT = 4095  # bytes that a terminal hands over of one line; the rest is lost
+
+GROUND, CELL, INK, DIM, MARK = "#1d1f23", "#121316", "#ececea", "#a4a9b1", "#ffd866"
+GOOD_NEWS, BAD_NEWS = "#7fd6a0", "#ffab91"
+COLOURS = {  # of a label's kind: the button, and the button under the pointer
+    "artifact": ("#a3352b", "#bd4539"),
+    "real": ("#1f7a45", "#279457"),
+    "neutral": ("#474c55", "#5b616b"),
+}
+TITLES = ("Search", "Template", "Difference")
+
+log = logging.getLogger("artifactspy")
+
+
+class Layout(NamedTuple):
+    """Where things are in a window of some size, in screen pixels; see `layout`."""
+
+    unit: int  # height of normal text
+    side: int  # of a stamp's square
+    left: int  # of the first stamp
+    top: int  # of the stamps
+    keys: int  # height of a label button
+    panel: int  # width of what is beside the stamps
+
+
+def layout(width, height):
+    """Fit the window's parts into `width` x `height` screen pixels, and make the stamps large."""
+    unit = max(12, min(width // 88, height // 38))
+    panel = 14 * unit
+    keys = int(3.4 * unit)
+    below = keys + 6 * unit  # the label buttons, the message and the status line
+    side = min((width - panel - 5 * unit) // 3, height - below - 3 * unit)
+    spare = height - below - 3 * unit - side
+    # taller where there is room, but two of them fit beside the stamps, below Back and Help
+    keys = min(keys + min(spare // 2, 2 * unit), (side - 6 * unit) // 2 - unit // 2)
+    left = (width - 3 * side - 3 * unit - panel) // 2
+    top = 2 * unit + max(0, height - side - keys - 8 * unit) // 2
+    return Layout(unit, side, left, top, keys, panel)
+
+
+class Button(tk.Label):
+    """A button in its own colours, which macOS' own ignores.
+
+    With `guarded`, the second half of a double click does nothing if its first half did something,
+    which is when `command()` returns true.
+    """
+
+    def __init__(self, parent, text, kind, command, font, guarded=True):
+        self._colour, self._lit = COLOURS[kind]
+        super().__init__(
+            parent,
+            text=text,
+            font=font,
+            background=self._colour,
+            foreground="white",
+            takefocus=True,
+            highlightthickness=3,
+            highlightbackground=self._colour,
+            highlightcolor=INK,
+            cursor="hand2",
+        )
+        self.text, self.invoke, self._marked = text, command, False
+        self._guarded, self._armed, self._acted = guarded, False, False
+        self.bind("<ButtonPress-1>", lambda _: self._arm(False))
+        self.bind("<Double-ButtonPress-1>", lambda _: self._arm(True))
+        self.bind("<ButtonRelease-1>", self._release)
+        self.bind("<Enter>", lambda _: self._paint(self._lit))
+        self.bind("<Leave>", lambda _: self._paint(self._colour))
+
+    def _arm(self, second):
+        self._armed = not (self._guarded and second and self._acted)
+
+    def _release(self, event):
+        inside = 0 <= event.x < self.winfo_width() and 0 <= event.y < self.winfo_height()
+        self._acted = bool(self._armed and inside and self.invoke())
+        self._armed = False
+
+    def _paint(self, colour):
+        self.configure(background=colour, highlightbackground=MARK if self._marked else colour)
+
+    def mark(self, marked):
+        """Show that this is the label which the detection has already."""
+        if marked != self._marked:
+            self._marked = marked
+            self.configure(text=f"✓ {self.text}" if marked else self.text)
+            self._paint(self._colour)
+
+
+class Doorbell:
+    """Lets other threads and signals reach the window's thread, without a polling loop."""
+
+    def __init__(self, root, on_signal):
+        self._calls, self._on_signal = queue.SimpleQueue(), on_signal
+        self._inside, self._outside = os.pipe()
+        os.set_blocking(self._inside, False)
+        os.set_blocking(self._outside, False)
+        root.tk.createfilehandler(self._inside, tk.READABLE, self._answer)
+        signal.set_wakeup_fd(self._outside, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup and background jobs mean it
+                signal.signal(number, lambda *_: None)
+
+    def deliver(self, function, *arguments):
+        """Call a function soon on the window's thread; may be called from any."""
+        self._calls.put((function, arguments))
+        with contextlib.suppress(BlockingIOError):  # a full pipe rings as well
+            os.write(self._outside, b"\0")
+
+    def _answer(self, *_):
+        signals = os.read(self._inside, 65536).strip(b"\0")
+        while not self._calls.empty():
+            function, arguments = self._calls.get()
+            function(*arguments)
+        if signals:
+            self._on_signal()
+
+
+class Comment:
+    """Asks for one line of text: in the terminal if a person sits there, else in a small dialog.
+
+    Parameters
+    ----------
+    root : tkinter.Tk
+    objid : str
+        Of the detection that the comment is about.
+    done : callable
+        ``done(text)`` with the line as typed; None if it was cancelled. Called once.
+    """
+
+    def __init__(self, root, objid, done):
+        self._root, self._done, self._dialog = root, done, None
+        self.in_terminal = session.has_terminal()
+        prompt = f"Comment for {objid} (empty line: cancel): "
+        if self.in_terminal:
+            termios.tcflush(0, termios.TCIFLUSH)  # what was typed before was not meant as this
+            tell(prompt, end="")
+            root.tk.createfilehandler(0, tk.READABLE, self._read)
+        else:
+            self._open_dialog(prompt)
+
+    def _read(self, *_):
+        try:
+            line = os.read(0, 1 << 20)
+        except OSError:  # the terminal is gone; its hang-up signal closes the window
+            line = b""
+        if len(line) >= TTY_LIMIT:
+            tell("That line was longer than a terminal takes, so its end is lost: shorter, please.")
+            self._end(None)
+        else:
+            self._end(line.decode(errors="replace").strip() or None)
+
+    def _open_dialog(self, prompt):
+        self._dialog = dialog = tk.Toplevel(self._root, class_="ArtifactSpy", background=GROUND)
+        dialog.title("ArtifactSpy: comment")
+        dialog.transient(self._root)
+        dialog.protocol("WM_DELETE_WINDOW", self.cancel)
+        tk.Label(dialog, text=prompt, background=GROUND, foreground=INK).pack(padx=16, pady=(16, 4))
+        entry = tk.Entry(dialog, width=60)
+        entry.pack(padx=16, pady=(4, 16))
+        entry.bind("<Return>", lambda _: self._end(entry.get().strip() or None))
+        entry.bind("<KP_Enter>", lambda _: self._end(entry.get().strip() or None))
+        entry.bind("<Escape>", lambda _: self.cancel())
+        entry.focus_set()
+
+    def cancel(self):
+        """Ask no longer."""
+        if self.in_terminal:
+            tell("cancelled")
+        self._end(None)
+
+    def _end(self, text):
+        if self.in_terminal:
+            self._root.tk.deletefilehandler(0)
+        else:
+            self._dialog.destroy()
+        self._done(text)
+
+
+class Window:
+    """The labelling window of one session.
+
+    Parameters
+    ----------
+    root : tkinter.Tk
+    chosen : session.Settings
+    """
+
+    def __init__(self, root, chosen):
+        self.root, self.settings = root, chosen
+        self._bell = Doorbell(root, self.close)
+        self.session = session.Session(chosen, self._bell.deliver, self.refresh, self.say)
+        self.outcome = None  # of the upload: exit code and sentence
+        self._layout = None
+        self._painted = None  # the pictures on screen
+        self._shown_at = 0.0
+        self._held = {}  # keycode -> None while down, or the timer of a release not believed yet
+        self._comment = None
+        self._closing = False
+        self._build()
+        root.title("ArtifactSpy: practice" if chosen.practice else "ArtifactSpy")
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        root.report_callback_exception = self._bug
+        root.bind("<Configure>", self._resized)
+        root.bind("<KeyPress>", self._key_pressed)
+        root.bind("<KeyRelease>", self._key_released)
+        root.bind("<FocusOut>", lambda _: self._held.clear())
+
+    def _build(self):
+        root = self.root
+        root.configure(background=GROUND)
+        self._font = tkfont.Font(root, family="TkDefaultFont", size=-14)
+        self._bold = tkfont.Font(root, family="TkDefaultFont", size=-14, weight="bold")
+        style = {"background": GROUND, "font": self._font, "anchor": "w"}
+        self._titles = [tk.Label(root, **style, text=text, foreground=INK) for text in TITLES]
+        self._cells = [
+            tk.Canvas(root, background=CELL, highlightthickness=0, borderwidth=0) for _ in TITLES
+        ]
+        self._photos = [tk.PhotoImage(master=root) for _ in TITLES]
+        self._images = [
+            cell.create_image(0, 0, image=photo, anchor="center")
+            for cell, photo in zip(self._cells, self._photos)
+        ]
+        self._caption = tk.Label(root, **style, text="Object ID", foreground=DIM)
+        self._objid = tk.Label(root, **{**style, "font": self._bold}, foreground=INK)
+        self._back = Button(root, "Back  ⌫", "neutral", self.back, self._font, guarded=False)
+        self._help = Button(root, "Help  ?", "neutral", self.help, self._font)
+        self._buttons = {}
+        for label in labels.LABELS:
+            self._buttons[label.name] = Button(
+                root,
+                f"{label.key}  {label.text}",
+                label.kind,
+                lambda name=label.name: self.press(name),
+                self._font,
+            )
+        self._notice = tk.Label(root, background=GROUND, foreground=INK, font=self._bold)
+        self._message = tk.Label(root, **style, foreground=INK)
+        self._status = tk.Label(root, **style, foreground=DIM)
+
+    # Where things are
+
+    def _resized(self, event):
+        if event.widget is self.root:
+            fitted = layout(event.width, event.height)
+            if (fitted, event.width, event.height) != self._layout:
+                self._layout = fitted, event.width, event.height
+                self._place(fitted, event.width, event.height)
+                self.session.resize(fitted.side)
+
+    def _place(self, fit, width, height):
+        unit, side = fit.unit, fit.side
+        for font in (self._font, self._bold):
+            font.configure(size=-unit)
+        step = side + unit
+        for i, (title, cell) in enumerate(zip(self._titles, self._cells)):
+            x = fit.left + i * step
+            title.place(x=x, y=fit.top - 1.7 * unit, width=side, height=1.5 * unit)
+            cell.place(x=x, y=fit.top, width=side, height=side)
+            cell.coords(self._images[i], side // 2, side // 2)
+        x, bottom = fit.left + 3 * step, fit.top + side
+        half = (fit.panel - unit // 2) // 2
+        self._caption.place(x=x, y=fit.top - 1.7 * unit, width=fit.panel, height=1.5 * unit)
+        self._objid.place(x=x, y=fit.top - 0.2 * unit, width=fit.panel, height=2.6 * unit)
+        self._objid.configure(wraplength=fit.panel, justify="left")
+        y = fit.top + 3 * unit
+        self._back.place(x=x, y=y, width=half, height=2.4 * unit)
+        self._help.place(x=x + half + unit // 2, y=y, width=half, height=2.4 * unit)
+        below = [label for label in labels.LABELS if label.place == "below"]
+        wide = (3 * step - unit + unit // 2) / len(below)
+        for i, label in enumerate(below):
+            self._place_label(label, fit.left + i * wide, bottom + unit, wide - unit // 2, fit.keys)
+        beside = [label for label in labels.LABELS if label.place == "side"]
+        for i, label in enumerate(reversed(beside)):
+            y = bottom - fit.keys - i * (fit.keys + unit // 2)
+            self._place_label(label, x, y, fit.panel, fit.keys)
+        line = {"x": fit.left, "width": width - 2 * fit.left, "height": 1.6 * unit}
+        self._message.place(y=height - 4 * unit, **line)
+        self._status.place(y=height - 2.1 * unit, **line)
+
+    def _place_label(self, label, x, y, width, height):
+        button = self._buttons[label.name]
+        button.place(x=int(x), y=int(y), width=int(width), height=int(height))
+        button.configure(wraplength=int(width - self._layout[0].unit))
+
+    # What is shown
+
+    def refresh(self):
+        """Bring the window in line with the session."""
+        page = self.session.page()
+        if self._closing:
+            return
+        if page.pictures is not self._painted or page.detection is None:
+            self._paint(page)
+        for name, button in self._buttons.items():
+            button.mark(page.answer is not None and page.answer.action == name)
+        self._status.configure(text=self._status_text(page))
+
+    def _paint(self, page):
+        self._painted = page.pictures
+        for cell, image in zip(self._cells, self._images):
+            cell.itemconfigure(image, state="normal" if page.pictures else "hidden")
+        for photo, picture in zip(self._photos, page.pictures or ()):
+            photo.configure(data=picture, format="ppm")
+        self._objid.configure(text=page.detection.objid if page.detection else "")
+        self._announce("" if page.detection else self._nothing_text())
+        self.root.update_idletasks()
+        if page.pictures:
+            self._shown_at = time.monotonic()
+            self.session.painted()
+            self.root.after(READ_AHEAD, self.session.read_ahead)
+
+    def _nothing_text(self):
+        if not self.session.exhausted:
+            return self.session.supply.capitalize()
+        return "Nothing left to label: thank you. Close the window to send your labels."
+
+    def _announce(self, text):
+        """Put a sentence over the stamps, or take it away."""
+        if text and self._layout:
+            fit = self._layout[0]
+            middle = fit.left + (3 * fit.side + 2 * fit.unit) // 2
+            self._notice.configure(text=text, wraplength=3 * fit.side)
+            self._notice.place(x=middle, y=fit.top + fit.side // 2, anchor="center")
+        else:
+            self._notice.place_forget()
+
+    def _status_text(self, page):
+        parts = []
+        if page.detection:
+            parts.append(f"{page.detection.number} of {page.detection.total}")
+        parts.append(f"{self.session.today} today")
+        if self.session.given:
+            parts.append("saved")
+        if self.session.supply:
+            parts.append(self.session.supply)
+        return " · ".join(parts)
+
+    def say(self, text, colour=INK, aloud=True):
+        """Show a sentence under the buttons, and in the terminal if `aloud`."""
+        self._message.configure(text=text, foreground=colour)
+        if aloud and text:
+            tell(text)
+            log.info("%s", text)
+
+    # What the person does
+
+    def _key_pressed(self, event):
+        pending = self._held.get(event.keycode)
+        repeated = event.keycode in self._held
+        if pending:
+            self.root.after_cancel(pending)
+        self._held[event.keycode] = None
+        # Control, Command and the like belong to the window manager; Shift and the locks do not
+        if not event.state & 0x4C:
+            self.key(event.keysym, event.char, repeated)
+
+    def _key_released(self, event):
+        self._held[event.keycode] = self.root.after(RELEASE, self._held.pop, event.keycode, None)
+
+    def key(self, keysym, char, repeated=False):
+        """Do what a key stands for. Held down, it labels one detection, but turns many pages."""
+        if keysym in ("BackSpace", "Left"):
+            self.back()
+        elif keysym == "Right":
+            self.forward()
+        elif keysym == "Escape" and self._comment:
+            self._comment.cancel()
+        elif repeated:
+            return
+        elif keysym == "F1" or char == "?":
+            self.help()
+        elif keysym in ("Return", "space") and isinstance(self.root.focus_get(), Button):
+            self.root.focus_get().invoke()
+        else:
+            for label in labels.LABELS:
+                if char == label.key:
+                    self.press(label.name)
+
+    def press(self, name):
+        """Give the detection on screen a label, and return True.
+
+        If the press cannot have been meant for it, do nothing and return False.
+        """
+        too_soon = time.monotonic() - self._shown_at < GUARD
+        if too_soon or self._closing or self._comment or not self._painted:
+            return False
+        if name == "Other":
+            self._ask()
+        else:
+            self._label(name)
+        return True
+
+    def _ask(self):
+        objid = self.session.page().detection.objid
+        self._comment = Comment(self.root, objid, self._commented)
+        where = "in the terminal" if self._comment.in_terminal else "in the dialog"
+        self.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK, False)
+
+    def _commented(self, text):
+        self._comment = None
+        self.say("", aloud=False)
+        if text:
+            self._label("Other", text)
+
+    def _label(self, name, comment=""):
+        objid = self.session.page().detection.objid
+        try:
+            self.session.label(name, labels.clean_comment(comment))
+        except labels.LabelError as error:
+            self.say(str(error), BAD_NEWS)
+            return
+        agrees, verdict = self.session.verdict(objid)
+        colour = {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees]
+        self.say(verdict, colour, aloud=False)
+
+    def back(self):
+        """Go one page back, or cancel the comment that is asked for."""
+        if self._comment:
+            self._comment.cancel()
+        elif not self._closing:
+            self.session.back()
+
+    def forward(self):
+        """Go one page on, as far as pages were seen."""
+        if not (self._comment or self._closing):
+            self.session.forward()
+
+    def help(self):
+        """Open the Help window."""
+        guide.show(self.root, self.settings.contact, self._layout[0].unit)
+
+    # The end
+
+    def close(self):
+        """Send the labels, then go; asked a second time, go at once and send them another day."""
+        if self._closing:
+            self.session.abandon()
+            return
+        if self._comment:
+            self._comment.cancel()
+        self._closing = True
+        count = self.session.to_send()
+        if count:
+            text = f"Sending {count} label{'s' * (count > 1)}"
+            self._announce(text)
+            self.say("Close once more to go now and send them at the next start.", DIM, False)
+        self.session.finish(self._finished)
+
+    def _finished(self, status, said):
+        self.outcome = status, said
+        size = f"{self.root.winfo_width()}x{self.root.winfo_height()}"
+        with contextlib.suppress(OSError, session.SessionError):
+            session.remember(self.settings.home, window=size)
+        self.root.destroy()
+
+    def _bug(self, kind, error, trace):
+        log.error("in the window", exc_info=(kind, error, trace))
+        self.say(
+            "Something went wrong that should not. The labels given so far are safe; please send "
+            f"{self.settings.home / 'artifactspy.log'} to the developers.",
+            BAD_NEWS,
+        )
+
+
+def tell(text, end="\n"):
+    """Print to the terminal, which may have been closed."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError:  # what is still buffered must not be tried again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def arguments(words):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="ArtifactSpy",
+        description="Label difference-imaging detections, so that a network can learn to tell real "
+        "transients from artifacts. Without a user it opens in practice mode.",
+        epilog="Once: ./ArtifactSpy --user NAME. From then on: ./ArtifactSpy. "
+        "Exit status: 0 all labels sent, 1 some kept for later, 2 it could not start.",
+    )
+    parser.add_argument("--user", metavar="NAME", help="your account at the survey; remembered")
+    parser.add_argument(
+        "--hub", metavar="HUB", help="[user@]host:folder, or a local folder; remembered"
+    )
+    parser.add_argument(
+        "--realm", metavar="REALM", help="the hub's Kerberos realm, or none; remembered"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        default=session.ROOT / "data",
+        help="keep chunks, labels and settings there instead of in data/",
+    )
+    parser.add_argument(
+        "--practice",
+        metavar="N",
+        type=int,
+        nargs="?",
+        const=0,
+        help="practise on the stamps that come with the program, or on N fresh ones",
+    )
+    parser.add_argument("--version", action="version", version=f"ArtifactSpy {VERSION}")
+    given = parser.parse_args(words)
+    if given.practice is not None and not 0 <= given.practice <= 2000:
+        parser.error("--practice takes a number up to 2000")
+    return given
+
+
+def open_display():
+    """Return the root window, or raise `SessionError` where there is no screen or no fit Tk."""
+    if tk.TkVersion < 8.6:
+        raise session.SessionError(
+            f"This Python's Tk is {tk.TkVersion}, which draws blank windows: 8.6 is needed. "
+            "macOS: brew install python-tk. Debian, Ubuntu: sudo apt install python3-tk. "
+            "Fedora: sudo dnf install python3-tkinter."
+        )
+    try:
+        return tk.Tk(className="ArtifactSpy")
+    except tk.TclError as error:
+        raise session.SessionError(
+            f"There is no screen to open a window on ({error}): run it on your own desktop, or "
+            "log in with ssh -X (macOS: with XQuartz, brew install --cask xquartz)."
+        ) from error
+
+
+def start_log(home):
+    """Send what is worth telling a developer to ``artifactspy.log``, of 1 MB at most, twice."""
+    logging.raiseExceptions = False  # a full disk must not stop the labelling over its log
+    handler = logging.handlers.RotatingFileHandler(
+        home / "artifactspy.log", maxBytes=1 << 20, backupCount=1, delay=True
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+
+
+def size_of_window(root, home):
+    """Return the geometry to open with: as it was left, but never larger than the screen."""
+    width, height = 1280, 600
+    with contextlib.suppress(ValueError):
+        width, height = map(int, session.stored(home, "window").split("x"))
+    width = max(800, min(width, root.winfo_screenwidth()))
+    height = max(450, min(height, root.winfo_screenheight() - 60))
+    return f"{width}x{height}"
+
+
+def run(given):
+    """Hold one session; return the program's exit status."""
+    home = given.data.expanduser().resolve()
+    lock = session.take_lock(home)
+    start_log(home)
+    chosen = session.settings(home, given.hub, given.user, given.realm, given.practice)
+    if chosen.practice:
+        tell(
+            "Practice: these stamps are simulated, and the labels stay in this folder.\n"
+            "To label for the survey: ./ArtifactSpy --user NAME (once; it is remembered)."
+        )
+    root = open_display()
+    if chosen.remote:
+        session.Sync(chosen).login()
+    root.geometry(size_of_window(root, home))
+    root.minsize(800, 450)
+    window = Window(root, chosen)
+    window.session.start()
+    root.mainloop()
+    lock.close()
+    status, said = window.outcome
+    for line in window.session.summary():
+        tell(line)
+    if window.session.whereabouts():
+        tell(f"They are in {window.session.whereabouts()}")
+    if said:
+        tell(said)
+    return 1 if status else 0
+
+
+def main():
+    """Run the program."""
+    try:
+        status = run(arguments(sys.argv[1:]))
+    except session.SessionError as error:
+        print(f"ArtifactSpy: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:  # at the password prompt: there is no window yet, and nothing to lose
+        status = 2
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The hub's commands: ``python3 -m cluster VERB HUB ...``, or ``HUB/hub VERB ...``.
+
+This file and ``__init__.py`` are written so that every Python down to 2.7 can parse them: a login
+node's old interpreter answers with a sentence instead of a syntax error.
+"""
+
+import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036 (this line is what older ones are here for)
+    sys.stderr.write(
+        "The hub needs Python 3.9 or newer and this is "
+        + ".".join(str(part) for part in sys.version_info[:3])
+        + ": nothing was changed. Name a newer one in the file HUB/hub, or call it directly.\n"
+    )
+    sys.exit(1)
+
+import argparse
+import importlib
+import os
+
+VERBS = (
+    # verb, module, function, what it does, an example of what follows HUB
+    ("init", "hub", "init", "make a folder a hub, or repair one", ""),
+    ("add", "add", "add", "cut stamps into chunks", "night1.tar.gz --metadata night1.csv"),
+    ("next", "handout", "hand_out", "give the next chunk to whoever asks", "--have NAME"),
+    (
+        "receive",
+        "receive",
+        "receive",
+        "take in a label file that lies in HUB/incoming as .FILE.part",
+        "alice--2026-11-22_13-08-00.csv SHA256",
+    ),
+    ("collect", "receive", "collect", "write HUB/labels.csv from all that was received", ""),
+    ("status", "report", "status", "tell how far the chunks and the people are", ""),
+)
+
+
+def _from_caller(path):
+    """Read a path as seen from where HUB/hub was called, which moves to the clone first."""
+    return os.path.join(os.environ.get("ARTIFACTSPY_CALLED_FROM", ""), path)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python3 -m cluster",
+        description="The hub: a shared folder that cuts stamps into chunks, hands them out and "
+        "takes labels in.",
+        epilog="After init, 'HUB/hub VERB' is short for 'python3 -m cluster VERB HUB'.",
+        allow_abbrev=False,
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    commands = {}
+    for verb, module, function, text, example in VERBS:
+        command = commands[verb] = verbs.add_parser(
+            verb,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=" ".join(("Example: python3 -m cluster", verb, "/data/hub", example)).strip(),
+            allow_abbrev=False,
+        )
+        command.add_argument("folder", metavar="HUB", type=os.path.abspath, help="the hub's folder")
+        command.set_defaults(module=module, function=function)
+    add, following, receive = commands["add"], commands["next"], commands["receive"]
+    add.add_argument(
+        "sources",
+        metavar="STAMPS",
+        nargs="+",
+        type=_from_caller,
+        help="a tar.gz of stamps, or a folder that holds some at any depth",
+    )
+    add.add_argument(
+        "--metadata", metavar="CSV", type=_from_caller, help="a table with an OBJID column"
+    )
+    add.add_argument("--stamp", help="the drop's name (the time, if not given)")
+    following.add_argument(
+        "--have",
+        metavar="NAME",
+        nargs="*",
+        action="extend",
+        default=[],
+        help="chunks that need not be sent again",
+    )
+    receive.add_argument("file", metavar="FILE", help="USER--YYYY-MM-DD_HH-MM-SS.csv")
+    receive.add_argument("sha256", metavar="SHA256", help="the file's SHA-256, in hexadecimal")
+    for command in (following, receive):
+        command.add_argument(
+            "--as", dest="as_user", metavar="USER", help="speak for USER (the hub's owner only)"
+        )
+    return parser
+
+
+def main():
+    """Run one command and return its exit status."""
+    options = vars(_parser().parse_args())
+    os.umask(0o022)  # what a labeler writes must be readable to the others, whatever their habit
+    from cluster.hub import HubError
+
+    module = importlib.import_module("cluster." + options.pop("module"))
+    try:
+        status = getattr(module, options.pop("function"))(**options)
+        sys.stdout.flush()
+        return status
+    except HubError as error:
+        sentence, status = str(error), error.status
+    except OSError as error:
+        where = str(error.filename or "The file system")
+        sentence = where + " says '" + str(error.strerror) + "', so this could not be finished. "
+        sentence += "What the hub had is safe: see to it and run the same command again."
+        status = 1
+    except KeyboardInterrupt:
+        sentence = "Interrupted: what the hub had is safe, run the same command again."
+        status = 1
+    sys.stderr.write(sentence + "\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,384 @@
+"""The hub's folder: what lies where, who may write it, who is speaking, and how it is made.
+
+``init`` makes ``hub`` (runs the commands), ``hub.ini`` (the settings), ``chunks.csv`` with the
+header ``name,sha256,bytes,detections,gold,seed`` (a chunk that is not listed does not exist), and
+the folders. Labelers create files in five of them, in which the sticky bit keeps everyone's hands
+off the others' files; the rest is the owner's alone. Names are checked before they become paths,
+and files are opened without following links. Standard library only.
+"""
+
+import configparser
+import contextlib
+import csv
+import io
+import os
+import pwd
+import re
+import shlex
+import stat
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+import disk
+import labels
+
+USAGE, NOTHING_LEFT, DAMAGED, REFUSED = 2, 3, 6, 7  # exit statuses; the others are 0 and 1
+ANSWER = "artifactspy-1"  # what the line begins with that the laptop looks for
+FILE_LIMIT = 64 << 20  # bytes; a label file of a million rows has some 60 MB
+
+STAMP = re.compile(r"(?!-|.*--)[A-Za-z0-9_-]{1,64}")
+CHUNK = re.compile(r"chunk--[0-9]{5,9}--" + STAMP.pattern)
+_MODES = {  # of the folders; 3: members keep the group, and nobody removes another's file
+    "chunks": 0o2755,
+    "metadata": 0o2755,
+    "claims": 0o3775,
+    "people": 0o3775,
+    "incoming": 0o3775,
+    "verified": 0o3775,
+    "rejected": 0o3775,
+    "training": 0o2755,
+    "expert": 0o700,
+}
+_SETTINGS = (
+    # name, value, smallest, largest, what it says
+    ("labelers", 3, 1, 1000, "How many people label each chunk."),
+    ("chunk_size", 50, 1, 5000, "Detections in a chunk: some ten minutes' work."),
+    ("claim_expiry_days", 14, 1, 36500, "After so many days a chunk goes to someone else too."),
+    ("gold_share", 0.1, 0, 1, "Share of the chunks that the expert labels too."),
+    ("group_column", "SNID", "", "\uffff", "The metadata column that tells what is one object."),
+)
+_SCRIPT = """\
+#!/bin/sh
+# Runs the hub's commands on the folder this file lies in; ./hub --help lists them.
+# If the clone or its Python moves, correct the two lines below; or delete this file and run
+# 'python3 -m cluster init' on this folder from the new clone.
+python={python}
+clone={clone}
+
+case $0 in */*) hub=${{0%/*}}/ ;; *) hub=. ;; esac
+hub=$(CDPATH='' cd -- "$hub" && pwd) || exit 1
+if ! [ -x "$python" ] || ! [ -r "$clone/cluster/__main__.py" ]; then
+    echo "The hub's program is not where $hub/hub says ($python, $clone): your labels are safe" \\
+        "where they are. Ask the hub's owner to correct that file." >&2
+    exit 1
+fi
+ARTIFACTSPY_CALLED_FROM=$PWD PYTHONDONTWRITEBYTECODE=1 PYTHONUTF8=1
+export ARTIFACTSPY_CALLED_FROM PYTHONDONTWRITEBYTECODE PYTHONUTF8
+unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH # a survey's setup script may have set another Python's
+CDPATH='' cd -- "$clone" || exit 1
+case ${{1-}} in
+'' | -*) exec "$python" -s -m cluster "$@" ;;
+esac
+verb=$1
+shift
+exec "$python" -s -m cluster "$verb" "$hub" "$@"
+"""
+
+
+class HubError(Exception):
+    """The hub did not do what was asked; the message is the sentence that the user reads.
+
+    Parameters
+    ----------
+    sentence : str
+        What failed, what is safe, what to do next.
+    status : int
+        The exit status.
+    """
+
+    def __init__(self, sentence, status=1):
+        super().__init__(sentence)
+        self.status = status
+
+
+class Chunk(NamedTuple):
+    """A row of chunks.csv, all of it text; `gold` is empty as long as that is not decided."""
+
+    name: str
+    sha256: str
+    bytes: str
+    detections: str
+    gold: str
+    seed: str
+
+
+class Settings(NamedTuple):
+    """What hub.ini says; see there."""
+
+    labelers: int
+    chunk_size: int
+    claim_expiry_days: int
+    gold_share: float
+    group_column: str
+
+
+class Hub:
+    """A hub's folder, opened by one of its commands.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Absolute.
+
+    Attributes
+    ----------
+    owner : int
+        The uid that the folder belongs to.
+    settings : Settings
+
+    Raises
+    ------
+    HubError
+        It is no hub, or hub.ini cannot be understood.
+    """
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        if not (self.folder / "hub.ini").is_file():
+            raise HubError(
+                f"There is no hub in {folder} that you can read: nothing was changed. Correct the "
+                "folder's name, or make a hub there with 'python3 -m cluster init'."
+            )
+        self.owner = self.folder.stat().st_uid
+        self.settings = _read_settings(self.folder / "hub.ini")
+
+    def speaker(self, as_user=None):
+        """Return the USER on whose behalf this process runs: its account's name.
+
+        Parameters
+        ----------
+        as_user : str, optional
+            Another name, which is obeyed for the owner of the hub only.
+
+        Raises
+        ------
+        HubError
+            Someone tries to speak for another, or the name cannot be a USER.
+        """
+        account = account_name(os.getuid())
+        user = account if as_user is None else as_user
+        if user != account and os.getuid() != self.owner:
+            raise HubError(
+                f"This hub knows you as {account}, not {user}: start with --user {account}. "
+                "Your labels are safe where they are.",
+                REFUSED,
+            )
+        if not is_user(user):
+            raise HubError(
+                f"The hub cannot keep anyone under the name {user!r}: a name has 1 to 32 letters, "
+                "digits and ._- without --, and begins with a letter or digit. Your labels are "
+                "safe where they are; ask the hub's owner for help.",
+                USAGE if user != account else REFUSED,
+            )
+        return user
+
+    def owner_only(self, what):
+        """Refuse unless this process runs under the account that owns the hub."""
+        if os.getuid() != self.owner:
+            raise HubError(
+                f"Only {account_name(self.owner)}, who owns this hub, can {what}: nothing was "
+                f"changed. Ask {account_name(self.owner)}.",
+                REFUSED,
+            )
+
+    def chunks(self):
+        """Go through chunks.csv, oldest first.
+
+        Yields
+        ------
+        Chunk
+        """
+        path = self.folder / "chunks.csv"
+        with open(path, newline="", encoding="utf-8", errors="replace", opener=_plain) as file:
+            rows = csv.reader(file)
+            try:
+                good = tuple(next(rows, ())) == Chunk._fields
+                for row in rows:
+                    good = good and len(row) == len(Chunk._fields) and CHUNK.fullmatch(row[0])
+                    if not good:
+                        break
+                    yield Chunk(*row)
+            except csv.Error:
+                good = False
+        if not good:
+            raise HubError(
+                f"{path} is damaged in line {rows.line_num}: nothing was changed. The hub's owner "
+                "should bring it back from a backup."
+            )
+
+    def objids(self, name):
+        """Return the Object IDs of a chunk, as its metadata table has them in its first column."""
+        text = read(self.folder / "metadata" / f"{name}.csv").decode("utf-8", "replace")
+        return [row[0] for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
+
+    def person(self, user):
+        """Return the folder of a person, who is speaking; it is made if need be."""
+        folder = self.folder / "people" / user
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(0o755)
+        info = folder.lstat()
+        if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+            raise HubError(
+                f"{folder} belongs to {account_name(info.st_uid)}, and only that account can speak "
+                f"for {user}: your labels are safe where they are. Ask the hub's owner for help.",
+                REFUSED,
+            )
+        return folder
+
+    def claimed(self, user):
+        """Return what a person's folder tells.
+
+        Returns
+        -------
+        claimed, finished : set of str
+            Names of chunks.
+        """
+        try:
+            entries = set(os.listdir(self.folder / "people" / user))
+        except FileNotFoundError:
+            entries = set()
+        claimed = {entry for entry in entries if CHUNK.fullmatch(entry)}
+        return claimed, {name for name in claimed if f"{name}.done" in entries}
+
+    def open_claims(self, name):
+        """Make the folder that a chunk's claims go into."""
+        _make_folder(self.folder / "claims" / name, _MODES["claims"])
+
+
+def is_user(name):
+    """Tell whether a folder of people/ can have this name: ``..`` and the like cannot."""
+    return labels.is_user(name) and name[0] not in ".-"
+
+
+def account_name(uid):
+    """Return the name of an account, or ``uid 1234`` (which is no USER) if it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def now():
+    """Return the time as the hub writes it: UTC, ISO 8601."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def table(header, rows):
+    """Return the bytes of a CSV: RFC 4180, UTF-8, LF."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows((header, *rows))
+    return text.getvalue().encode()
+
+
+def read(path, limit=FILE_LIMIT):
+    """Read a plain file, following no link and taking no more than `limit` bytes into memory.
+
+    Raises
+    ------
+    HubError
+        It is a folder, a device and the like, or larger.
+    OSError
+        It cannot be opened, or is a link.
+    """
+    with open(path, "rb", opener=_plain) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise HubError(f"{path} is larger than {limit} bytes, so it was left alone where it is.")
+    return data
+
+
+def _plain(path, flags):
+    # without O_NONBLOCK the opening of a pipe waits for someone to write into it
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise HubError(f"{path} is not a plain file, so it was left alone. Remove it and try again.")
+
+
+def _read_settings(path):
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(read(path).decode(), str(path))
+        section = parser["hub"] if parser.has_section("hub") else {}
+        values = []
+        for name, value, smallest, largest, _ in _SETTINGS:
+            values.append(type(value)(section.get(name, value)))
+            if not smallest <= values[-1] <= largest:
+                raise ValueError(f"{name} is not from {smallest} to {largest}")
+    except (configparser.Error, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise HubError(
+            f"{path} cannot be understood ({reason}): nothing was changed. The hub's owner should "
+            "correct it; deleted, 'init' makes it anew."
+        ) from error
+    return Settings(*values)
+
+
+def init(folder):
+    """Make a folder a hub, or bring back what one lacks; nothing that exists is overwritten.
+
+    Raises
+    ------
+    HubError
+        The folder is another's, or chunks.csv is gone from a hub that has chunks.
+    """
+    hub = Path(folder)
+    hub.mkdir(parents=True, exist_ok=True)
+    info = hub.stat()
+    if info.st_uid != os.getuid():
+        raise HubError(
+            f"{hub} belongs to {account_name(info.st_uid)}: nothing was changed. Take a folder of "
+            "your own, or ask its owner."
+        )
+    # whoever can write into the hub itself could put another list of chunks in the place of ours
+    _set_mode(hub, (stat.S_IMODE(info.st_mode) | 0o2000) & ~0o022)
+    for name, mode in _MODES.items():
+        _make_folder(hub / name, mode)
+    if not (hub / "chunks.csv").exists():
+        if any(CHUNK.fullmatch(path.name[:-7]) for path in (hub / "chunks").iterdir()):
+            raise HubError(
+                f"{hub}/chunks.csv is gone while there are chunks: they are safe, but without it "
+                "they do not exist. Bring it back from a backup, or empty chunks/ to begin anew."
+            )
+        disk.create(hub / "chunks.csv", table(Chunk._fields, ()))
+    settings = "[hub]\n" + "".join(
+        f"# {entry[4]}\n{entry[0]} = {entry[1]}\n" for entry in _SETTINGS
+    )
+    clone = Path(__file__).resolve().parent.parent
+    script = _SCRIPT.format(python=shlex.quote(sys.executable), clone=shlex.quote(str(clone)))
+    with contextlib.suppress(FileExistsError):
+        disk.create(hub / "hub.ini", settings.encode())
+    with contextlib.suppress(FileExistsError):
+        disk.create(hub / "hub", os.fsencode(script), 0o777)
+    opened = Hub(hub)
+    for chunk in opened.chunks():
+        opened.open_claims(chunk.name)
+    place = shlex.quote(str(hub))
+    open_to, closed = [name for name in _MODES if _MODES[name] & 0o020], "expert"
+    print(
+        f"{hub} is a hub: {opened.settings.labelers} people label each chunk (hub.ini).\n\n"
+        "Let your labelers in, once, before the first add. With ordinary groups:\n"
+        f"  chgrp -R GROUP {place} && python3 -m cluster init {place}\n"
+        "On AFS, which ignores group modes:\n"
+        f"  fs setacl -dir {place} {place}/chunks {place}/metadata {place}/training "
+        "-acl GROUP rl\n"
+        f"  fs setacl -dir {' '.join(f'{place}/{name}' for name in open_to)} -acl GROUP rlidw\n"
+        f"  fs setacl -dir {place}/{closed} -acl GROUP none\n\n"
+        f"Next: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv"
+    )
+    return 0
+
+
+def _make_folder(path, mode):
+    path.mkdir(exist_ok=True)
+    _set_mode(path, mode)  # mkdir's own mode loses the bits of the umask
+
+
+def _set_mode(path, mode):
+    try:
+        path.chmod(mode)
+    except PermissionError:  # AFS keeps setgid for its administrators, and heeds ACLs anyway
+        path.chmod(mode & 0o777)

@@ -1,0 +1,332 @@
+"""An upload becomes verified rows, and all verified rows become labels.csv.
+
+``incoming/FILE`` is an upload as it came. Each of its rows goes to ``verified/FILE`` (the label
+file's columns and USER) or to ``rejected/FILE`` (the same columns and REASON; a line that is no row
+stands under COMMENT, what cannot be shown is U+FFFD). They are written in the order incoming,
+rejected, verified, and then the person's own folder is brought up to date. A power cut between
+any two steps heals when the file is received again: until ``verified/FILE`` is there, which each
+upload gets, all is done anew from ``incoming/FILE``; from then on the answer is read off the two,
+and so remains the same.
+
+In ``people/USER/``, ``NAME.TIME`` lists the Object IDs of a chunk that the upload of that TIME
+dealt with, and ``NAME.done`` closes the claim when nothing is left. Standard library only.
+"""
+
+import contextlib
+import csv
+import hashlib
+import io
+import os
+import re
+import sys
+from datetime import datetime, timedelta, timezone
+
+import disk
+import labels
+import stamps
+from cluster.hub import (
+    ANSWER,
+    DAMAGED,
+    FILE_LIMIT,
+    REFUSED,
+    USAGE,
+    Hub,
+    HubError,
+    account_name,
+    is_user,
+    now,
+    read,
+    table,
+)
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UPLOAD = re.compile(r"(.+)--([0-9]{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?:-[0-9a-f]{8})?)\.csv", re.ASCII)
+_EARLIEST = datetime(2020, 1, 1)  # a laptop whose clock forgot the date begins in 1970
+_VERIFIED = (*labels.COLUMNS, "USER")
+_REJECTED = (*labels.COLUMNS, "REASON")
+
+
+def receive(folder, file, sha256, as_user=None):
+    """Take in the upload ``incoming/.FILE.part``, and print the answer to ``receive``.
+
+    Receiving the same content again changes nothing and gives the same answer. Other content
+    under the same name (two laptops in one second) is kept beside it, as ``USER--TIME-SUM8.csv``.
+
+    Parameters
+    ----------
+    folder : str
+        The hub's.
+    file : str
+        Name of the label file; its USER must be who speaks.
+    sha256 : str
+        Of its content, in hexadecimal.
+    as_user : str, optional
+        See `Hub.speaker`.
+    """
+    hub = Hub(folder)
+    user, sha256 = labels.user_of(file), sha256.lower()
+    if user is None or not _SHA256.fullmatch(sha256):
+        raise HubError(
+            f"{file!r} with the sum {sha256!r} is no label file and its SHA-256: nothing was taken "
+            "in, your labels are safe on your side.",
+            USAGE,
+        )
+    if user != (speaker := hub.speaker(as_user)):
+        raise HubError(
+            f"This hub knows you as {speaker}, not {user}: start with --user {speaker}. {file} was "
+            "not taken in and is safe on your side.",
+            REFUSED,
+        )
+    part = hub.folder / "incoming" / f".{file}.part"
+    name, data = _kept(hub, file, sha256) or _keep(hub, part, file, sha256)
+    with contextlib.suppress(OSError):
+        part.unlink()
+    good, bad = _settled(hub, name) or _verify(hub, user, name, data)
+    _close_claims(hub, user, name, good)
+    told = f", {len(bad)} rejected (rejected/{name} says why)" if bad else ""
+    print(f"{user}: {len(good)} rows of {file} verified{told}.")
+    print(ANSWER, "received", file, len(good), len(bad))
+    return 0
+
+
+def _kept(hub, file, sha256):
+    """Return name and content of an upload that came before, or None."""
+    for name in (file, _second(file, sha256)):
+        with contextlib.suppress(FileNotFoundError):
+            data = read(hub.folder / "incoming" / name)
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return name, data
+    return None
+
+
+def _second(file, sha256):
+    return f"{file[:-4]}-{sha256[:8]}.csv"
+
+
+def _keep(hub, part, file, sha256):
+    """Put the upload where it stays; what is kept are the very bytes that were summed."""
+    try:
+        owner = part.lstat().st_uid
+        data = read(part)
+    except FileNotFoundError:
+        if kept := _kept(hub, file, sha256):  # by another process, a moment ago
+            return kept
+        raise HubError(
+            f"No upload of {file} has arrived: it is safe on your side. Send it again.", DAMAGED
+        ) from None
+    if owner != os.getuid():
+        raise HubError(
+            f"{part} belongs to {account_name(owner)}, not to you: it was not taken in and is safe "
+            "on your side. Ask the hub's owner to remove it.",
+            REFUSED,
+        )
+    if hashlib.sha256(data).hexdigest() != sha256:
+        part.unlink(missing_ok=True)
+        raise HubError(
+            f"{file} arrived damaged and was thrown away: it is safe on your side. Send it again.",
+            DAMAGED,
+        )
+    for name in (file, _second(file, sha256)):
+        with contextlib.suppress(FileExistsError):
+            _create_whole(hub.folder / "incoming" / name, data)
+            return name, data
+        if kept := _kept(hub, file, sha256):  # the name is taken by this very upload
+            return kept
+    raise HubError(f"{file} could not be kept: it is safe on your side. Ask the hub's owner.")
+
+
+def _create_whole(path, data):
+    """Make a file at once whole and only if there is none of its name."""
+    part = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    try:
+        disk.write_whole(part, data)
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: two steps have to do
+            if os.path.lexists(path):
+                raise FileExistsError(path) from None
+            os.rename(part, path)
+        disk.sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _settled(hub, name):
+    """Return the rows of verified/ and rejected/, if the upload has been through, else None."""
+    path = hub.folder / "verified" / name
+    try:
+        if path.lstat().st_uid not in (os.getuid(), hub.owner):
+            raise HubError(
+                f"{path} is not your account's: nothing was changed, your labels are safe on your "
+                "side. Ask the hub's owner to remove it.",
+                REFUSED,
+            )
+        good = _rows(path)
+    except FileNotFoundError:
+        return None
+    try:
+        return good, _rows(hub.folder / "rejected" / name)
+    except FileNotFoundError:
+        return good, []
+
+
+def _rows(path):
+    """Return the rows of a table of ours, without its header."""
+    text = read(path, 4 * FILE_LIMIT).decode("utf-8", "replace")
+    return list(csv.reader(io.StringIO(text, newline="")))[1:]
+
+
+def _verify(hub, user, name, data):
+    """Part the good rows from the bad ones, and write both down."""
+    chunk_of = _chunk_finder(hub, user)
+    latest = datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(days=1)
+    good, bad = {}, []
+    *lines, last = data.split(b"\n")
+    for line in filter(bytes.strip, [*lines, last]):
+        entry = labels.parse(line)
+        if entry == labels.COLUMNS:
+            continue
+        if entry is None or line is last:
+            text = line[: labels.COMMENT_LIMIT].decode("utf-8", "replace")
+            bad.append(_shown("", "", text, "", "", "", "the line is no row, or has no end"))
+            continue
+        reason = labels.check(entry)
+        if reason is None and not _EARLIEST <= _when(entry.time) <= latest:
+            reason = "TIME is before 2020 or in the future"
+        if reason is None and not "".join(entry).isprintable():
+            reason = "it has a character that cannot be shown"
+        chunk = None if reason else chunk_of(entry.objid, entry.metadata_stamp)
+        if reason or chunk is None:
+            bad.append(_shown(*entry, reason or f"OBJID is in no chunk that {user} was given"))
+            continue
+        # the laptop's file may have been renamed; the chunk knows which drop it is from
+        entry = entry._replace(metadata_stamp=stamps.metadata_stamp(chunk))
+        good.pop(entry.objid, None)
+        good[entry.objid] = [*entry, user]
+    rejected = hub.folder / "rejected" / name
+    if bad:
+        disk.write_whole(rejected, table(_REJECTED, bad))
+    else:
+        rejected.unlink(missing_ok=True)  # left by a crash, and of another opinion
+    good = list(good.values())
+    disk.write_whole(hub.folder / "verified" / name, table(_VERIFIED, good))
+    return good, bad
+
+
+def _shown(*fields):
+    # a NUL or a bare CR, and csv of some Pythons does not read back what it wrote
+    return ["".join(c if c.isprintable() else "\ufffd" for c in field) for field in fields]
+
+
+def _chunk_finder(hub, user):
+    """Return a function that tells which of a person's chunks a detection is in, or None.
+
+    Only as many of the chunks' tables are read as it takes: those of the row's drop come first,
+    the unfinished ones before the others, the newest before older ones.
+    """
+    claimed, finished = hub.claimed(user)
+    unread = sorted(claimed, key=lambda name: (name not in finished, name))
+    found = {}
+
+    def chunk_of(objid, stamp):
+        if objid not in found:
+            unread.sort(key=lambda name: stamps.metadata_stamp(name) == stamp)
+        while objid not in found and unread:
+            name = unread.pop()
+            found.update(dict.fromkeys(hub.objids(name), name))
+        return found.get(objid)
+
+    return chunk_of
+
+
+def _when(text):
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _close_claims(hub, user, name, good):
+    """Note what these rows dealt with, and close the claims on chunks of which nothing is left."""
+    claimed, finished = hub.claimed(user)
+    chunk_of = _chunk_finder(hub, user)
+    dealt = {}
+    for objid, _, _, _, stamp, *_ in good:
+        dealt.setdefault(chunk_of(objid, stamp), set()).add(objid)
+    for chunk in sorted(dealt.keys() & claimed - finished):
+        person, left = hub.person(user), set(hub.objids(chunk)) - dealt[chunk]
+        if left:
+            note = person / f"{chunk}.{_UPLOAD.fullmatch(name)[2]}"
+            if not note.exists():
+                disk.write_whole(note, "\n".join(sorted(dealt[chunk])).encode())
+            for path in person.glob(f"{chunk}.[0-9]*"):
+                left -= set(read(path).decode().split())
+        if not left:
+            with contextlib.suppress(FileExistsError):
+                disk.create(person / f"{chunk}.done", f"{user} {now()}\n".encode())
+
+
+def collect(folder):
+    """Write labels.csv: each person's latest row of each detection, from all verified files.
+
+    It is the same, byte for byte, as long as the verified files are.
+    """
+    hub = Hub(folder)
+    hub.owner_only("write labels.csv")
+    rows, _ = gather(hub)
+    header = ("USER", *labels.COLUMNS)
+    lines = [(user, *rows[user, objid]) for _, objid, user in _by_detection(rows)]
+    disk.write_whole(hub.folder / "labels.csv", table(header, lines))
+    given = [key for key, row in rows.items() if row.action != labels.SKIPPED]
+    people, detections = {user for user, _ in given}, {objid for _, objid in given}
+    print(
+        f"{len(given)} labels by {len(people)} people on {len(detections)} detections are in "
+        f"labels.csv; {len(rows) - len(given)} skipped."
+    )
+    return 0
+
+
+def _by_detection(rows):
+    return sorted((int(objid), objid, user) for user, objid in rows)
+
+
+def gather(hub):
+    """Read all verified files.
+
+    A file that its person's account did not write (nor the hub's owner), and a row that cannot be
+    one, are left out and named on stderr.
+
+    Returns
+    -------
+    rows : dict
+        (USER, OBJID) -> `labels.Row`, the latest by TIME; of equal ones that of the last file.
+    seen : dict
+        USER -> time of their last upload, in seconds since 1970.
+    """
+    rows, seen = {}, {}
+    for path in sorted((hub.folder / "verified").iterdir()):
+        match = _UPLOAD.fullmatch(path.name)
+        if match is None or not is_user(match[1]):
+            continue
+        user, info = match[1], path.lstat()
+        if info.st_uid != hub.owner and account_name(info.st_uid) != user:
+            _set_aside(path, f"was written by {account_name(info.st_uid)}")
+            continue
+        try:
+            lines = _rows(path)
+        except (OSError, HubError, csv.Error) as error:
+            _set_aside(path, f"cannot be read ({error})")
+            continue
+        seen[user] = max(seen.get(user, 0), info.st_mtime)
+        for line in lines:
+            entry = labels.Row(*line[:-1]) if len(line) == len(_VERIFIED) else None
+            if entry is None or line[-1] != user or labels.check(entry):
+                _set_aside(path, "has a row that is no verified label, and without that row")
+                continue
+            old = rows.get((user, entry.objid))
+            if old is None or _when(entry.time) >= _when(old.time):
+                rows[user, entry.objid] = entry
+    return rows, seen
+
+
+def _set_aside(path, why):
+    sys.stderr.write(f"{path} {why}: it does not count. Its upload in incoming/ is unharmed.\n")

@@ -1,0 +1,121 @@
+"""The Help window: what to ask oneself, what each label means, the keys, whom to tell.
+
+The examples are ``data/guide/NAME.png``, one per label: its Search, Template and Difference stamp
+side by side. The window stays open beside the labelling window, which goes on working.
+"""
+
+import tkinter as tk
+from pathlib import Path
+
+import labels
+
+PICTURES = Path(__file__).resolve().parent / "data" / "guide"
+INK, PAPER, DIM = "#e9e9e6", "#26282d", "#a9aeb6"
+
+QUESTIONS = """\
+1. Difference: is a bright blob right beside a dark one?  →  Bad Subtraction
+2. Template: is a point source exactly in the centre?  →  Point Source in Template
+3. Template: are several dark pixels exactly in the centre?  →  Dark Spot in Template Center
+4. All three: only noise, nothing one could call a star or a galaxy?  →  Noisy Template
+5. Transient and host in Search, the host alone in Template, the transient alone in \
+Difference?  →  Good
+6. It could be that, but noise or a nearby core stands in the way?  →  Marginal
+7. None of these, and you can say what it is?  →  Other, with a comment
+8. No idea?  →  Unsure
+"""
+KEYS = (
+    ("1 to 8", "give the label that carries the number, and go on"),
+    ("Backspace, ←", "one detection back, to look again or to label it anew"),
+    ("→", "one forward again, as far as you have been"),
+    ("Escape", "cancel the comment of an Other"),
+    ("?, F1", "this window"),
+)
+
+
+def show(parent, contact, unit):
+    """Open the Help window, or bring it to the front if it is open.
+
+    Parameters
+    ----------
+    parent : tkinter widget
+    contact : str
+        Whom to tell about something remarkable; may be empty.
+    unit : int
+        Height of normal text in screen pixels.
+
+    Returns
+    -------
+    tkinter.Toplevel
+    """
+    for child in parent.winfo_toplevel().winfo_children():
+        if isinstance(child, tk.Toplevel) and child.title() == "ArtifactSpy: help":
+            child.deiconify()
+            child.lift()
+            return child
+    window = tk.Toplevel(parent, class_="ArtifactSpy", background=PAPER)
+    window.title("ArtifactSpy: help")
+    width = min(unit * 46, parent.winfo_screenwidth() - 40)
+    height = min(unit * 50, parent.winfo_screenheight() - 80)
+    # beside the labelling window if the screen has room for both
+    beside = parent.winfo_rootx() + parent.winfo_width()
+    left = max(0, min(beside, parent.winfo_screenwidth() - width))
+    window.geometry(f"{width}x{height}+{left}+{max(0, parent.winfo_rooty())}")
+    for key in ("<Escape>", "<F1>", "<question>"):
+        window.bind(key, lambda _: window.destroy())
+    bar = tk.Scrollbar(window)
+    text = tk.Text(
+        window,
+        wrap="word",
+        background=PAPER,
+        foreground=INK,
+        font=("TkDefaultFont", -unit),
+        borderwidth=0,
+        highlightthickness=0,
+        padx=unit * 1.5,
+        pady=unit,
+        spacing2=unit // 5,
+        cursor="arrow",
+        yscrollcommand=bar.set,
+    )
+    bar.configure(command=text.yview)
+    bar.pack(side="right", fill="y")
+    text.pack(side="left", fill="both", expand=True)
+    write(text, contact, unit)
+    text.configure(state="disabled")
+    text.focus_set()
+    return window
+
+
+def write(text, contact, unit):
+    """Fill a ``tkinter.Text`` with the guide."""
+    text.tag_configure(
+        "head", font=("TkDefaultFont", -int(unit * 1.35), "bold"), spacing3=unit // 2
+    )
+    text.tag_configure("name", font=("TkDefaultFont", -unit, "bold"), spacing1=unit)
+    text.tag_configure("dim", foreground=DIM, spacing3=unit)
+    text.tag_configure("item", lmargin2=unit * 1.3, spacing3=unit // 3)
+    text.tag_configure("key", tabs=(unit * 9,), lmargin2=unit * 9, spacing3=unit // 4)
+    text.insert("end", "Ask yourself, in this order\n", "head", QUESTIONS, "item")
+    text.insert("end", "\nThe labels\n", "head")
+    text.insert("end", "Each example: Search, Template, Difference.\n", "dim")
+    text.pictures = []  # Tk forgets an image that nobody in Python holds
+    for label in labels.LABELS:
+        text.insert("end", f"{label.key}  {label.text}\n", "name")
+        path = PICTURES / f"{label.name}.png"
+        if path.exists():
+            image = tk.PhotoImage(master=text, file=path).zoom(max(1, round(unit / 7)))
+            text.pictures.append(image)
+            text.image_create("end", image=image, pady=unit // 3)
+            text.insert("end", "\n")
+        text.insert("end", f"{label.meaning}\n")
+    text.insert("end", "\nKeys\n", "head")
+    for keys, what in KEYS:
+        text.insert("end", f"{keys}\t{what}\n", "key")
+    text.insert("end", "\nIf you see something, say something\n", "head")
+    text.insert(
+        "end",
+        "Nobody has looked at these images before you. Whatever strikes you as remarkable may be "
+        "just that: note the Object ID and tell "
+        + (contact or "whoever runs the campaign")
+        + ".\n",
+    )

@@ -1,0 +1,373 @@
+"""What the tests share: a virtual screen with keys and a pointer, and the program on a terminal."""
+
+import contextlib
+import io
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+from PIL import Image
+from Xlib import XK, X, display
+from Xlib.ext import xtest
+from Xlib.protocol import event
+
+ROOT = Path(__file__).resolve().parent.parent
+REAL = ROOT.parent / "shared" / "stamps"
+sys.path.insert(0, str(ROOT))
+
+import labels  # noqa: E402
+
+KINDS = ("srch", "temp", "diff")
+
+
+def wait_until(condition, seconds=10, what="it"):
+    """Ask again and again until `condition()` is true, and return what it said."""
+    end = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"{what} did not come about within {seconds} s"
+        time.sleep(0.005)
+
+
+class Screen:
+    """A virtual screen, and hands on its keyboard and mouse."""
+
+    def __init__(self, width, height):
+        inside, outside = os.pipe()
+        size = f"{width}x{height}x24"
+        self._server = subprocess.Popen(
+            [
+                "Xvfb",
+                "-displayfd",
+                str(outside),
+                "-screen",
+                "0",
+                size,
+                "-noreset",
+                "-nolisten",
+                "tcp",
+            ],
+            pass_fds=[outside],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(outside)
+        number = b""
+        while not number.endswith(b"\n"):  # the server dies if its reader leaves before
+            number += os.read(inside, 16)
+        os.close(inside)
+        self.name = f":{number.decode().strip()}"
+        self._display = display.Display(self.name)
+        self._root = self._display.screen().root
+
+    def close(self):
+        self._display.close()
+        self._server.terminate()
+        self._server.wait()
+
+    def window(self, title):
+        """Find a window by its title, or None."""
+        found = []
+
+        def search(window):
+            with contextlib.suppress(Exception):  # it may close while we look
+                if window.get_wm_name() == title and window.get_attributes().map_state:
+                    found.append(window)
+                for child in window.query_tree().children:
+                    search(child)
+
+        search(self._root)
+        return found[0] if found else None
+
+    def key(self, name, down=True, up=True):
+        """Press a key by its X name: 1, BackSpace, question …"""
+        keysym = XK.string_to_keysym(name)
+        code = self._display.keysym_to_keycode(keysym)
+        shift = self._display.keysym_to_keycode(XK.XK_Shift_L)
+        shifted = self._display.keycode_to_keysym(code, 0) != keysym
+        if down:
+            if shifted:
+                xtest.fake_input(self._display, X.KeyPress, shift)
+            xtest.fake_input(self._display, X.KeyPress, code)
+        if up:
+            xtest.fake_input(self._display, X.KeyRelease, code)
+            if shifted:
+                xtest.fake_input(self._display, X.KeyRelease, shift)
+        self._display.sync()
+
+    def point(self, x, y):
+        self._root.warp_pointer(int(x), int(y))
+        self._display.sync()
+
+    def click(self, x, y, times=1):
+        self.point(x, y)
+        for _ in range(times):
+            xtest.fake_input(self._display, X.ButtonPress, 1)
+            xtest.fake_input(self._display, X.ButtonRelease, 1)
+        self._display.sync()
+
+    def close_window(self, window):
+        """Do what a click on a window's cross does."""
+        atom = self._display.intern_atom
+        message = event.ClientMessage(
+            window=window,
+            client_type=atom("WM_PROTOCOLS"),
+            data=(32, [atom("WM_DELETE_WINDOW"), X.CurrentTime, 0, 0, 0]),
+        )
+        window.send_event(message)
+        self._display.sync()
+
+    def resize(self, window, width, height):
+        window.configure(x=0, y=0, width=width, height=height)
+        self._display.sync()
+
+    def grab(self, box=None):
+        """Return the screen, or the part (left, top, right, bottom) of it, as an RGB picture."""
+        size = self._root.get_geometry()
+        left, top, right, bottom = map(int, box or (0, 0, size.width, size.height))
+        raw = self._root.get_image(left, top, right - left, bottom - top, X.ZPixmap, 0xFFFFFFFF)
+        return Image.frombytes("RGB", (right - left, bottom - top), raw.data, "raw", "BGRX")
+
+
+@pytest.fixture(scope="session")
+def _screen():
+    screen = Screen(1600, 1000)
+    yield screen
+    screen.close()
+
+
+@pytest.fixture
+def screen(_screen):
+    """A virtual screen of 1600 x 1000 pixels."""
+    for name in "12345678":
+        _screen.key(name, down=False)
+    return _screen
+
+
+class Program:
+    """The program as a person starts it, on a terminal of its own."""
+
+    def __init__(self, screen, home, *options, terminal=True, data=None, env=()):
+        self.screen, self.home = screen, Path(home)
+        self.data = data or self.home / "data"
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "DISPLAY": screen.name,
+            "LANG": "C.UTF-8",
+            "KRB5_CONFIG": os.devnull,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **dict(env),
+        }
+        words = ["--data", str(self.data), *map(str, options)]
+        self.output = ""
+        if terminal:
+            self.terminal = pexpect.spawn(
+                str(ROOT / "ArtifactSpy"),
+                words,
+                env=environment,
+                timeout=30,
+                encoding="utf-8",
+                cwd="/",
+            )
+            self.terminal.logfile_read = self._log = io.StringIO()
+            self.pid = self.terminal.pid
+        else:
+            self.terminal = None
+            self.process = subprocess.Popen(
+                [ROOT / "ArtifactSpy", *words],
+                env=environment,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self.pid = self.process.pid
+
+    @property
+    def session_folder(self):
+        practice = self.data / "practice-session"
+        return practice if practice.exists() else self.data
+
+    def open_window(self, title="ArtifactSpy", picture=True):
+        """Wait for the window with its first picture, and take the pointer into it."""
+
+        def shown():
+            self.window = self.screen.window(title)
+            return self.window
+
+        wait_until(shown, what=f"the window {title!r}")
+        geometry = self.window.get_geometry()
+        self.width, self.height = geometry.width, geometry.height
+        if picture:
+            wait_until(lambda: len(set(self.stamps_on_screen())) > 50, what="the first picture")
+        # a window manager is not there: keys go where the pointer is
+        self.screen.point(self.width // 2, self.height - 3)
+        return self
+
+    def rows(self):
+        """Return the rows of all label files here, wherever they are."""
+        files = self.session_folder.glob("labels/*/*--*.csv")
+        with contextlib.suppress(FileNotFoundError):  # one was settled while we looked
+            files = sorted(files, key=lambda path: path.name)
+            return [row for path in files for row in labels.read(path)[0]]
+        return self.rows()
+
+    def repeat(self, act, condition, seconds=20):
+        """Do something at a person's pace until a condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"it did not come about: {self.said()}"
+            act()
+            pause = time.monotonic() + 0.12
+            while not condition() and time.monotonic() < pause:
+                time.sleep(0.005)
+
+    def label(self, key, act=None):
+        """Press a label key until its row is on disk; return that row."""
+        before = len(self.rows())
+        act = act or (lambda: self.screen.key(key))
+        self.repeat(act, lambda: len(self.rows()) > before)
+        assert len(self.rows()) == before + 1
+        return self.rows()[-1]
+
+    def page_turns(self, act):
+        """Do something, and wait until the stamps on the screen have changed."""
+        before = self.stamps_on_screen()
+        act()
+        wait_until(lambda: self.stamps_on_screen() != before, what="another picture")
+
+    def stamps_on_screen(self):
+        return self.screen.grab((0, 80, self.width * 0.78, self.height * 0.6)).tobytes()
+
+    def close(self):
+        self.screen.close_window(self.window)
+        return self.end()
+
+    def end(self):
+        """Wait for the end and return the exit status."""
+        if self.terminal is None:
+            self.output, _ = self.process.communicate(timeout=30)
+            self.output = self.output.decode()
+            return self.process.returncode
+        self.terminal.expect(pexpect.EOF)
+        self.terminal.close()
+        return self.terminal.exitstatus
+
+    def said(self):
+        """Return all that came to the terminal so far."""
+        if self.terminal is None:
+            return self.output
+        with contextlib.suppress(pexpect.TIMEOUT, pexpect.EOF, ValueError):
+            self.terminal.expect("\0", timeout=0.05)
+        return self._log.getvalue().replace("\r\n", "\n")
+
+    def kill(self):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if self.terminal is None:
+            self.process.wait()
+        else:
+            with contextlib.suppress(OSError):
+                self.terminal.close(force=True)
+
+
+@pytest.fixture
+def start(screen, tmp_path):
+    """Start the program in an empty home; whatever is still open at the end is killed."""
+    running = []
+
+    def begin(*options, home=tmp_path, **how):
+        program = Program(screen, home, *options, **how)
+        running.append(program)
+        return program
+
+    yield begin
+    for program in running:
+        program.kill()
+
+
+def cluster(*words, check=True):
+    """Run a verb of the hub, and return what it printed."""
+    command = [sys.executable, "-m", "cluster", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def gif(seed, side=51):
+    """Make a small GIF of noise, another one for every seed."""
+    noise = random.Random(seed).randbytes(side * side)
+    file = io.BytesIO()
+    Image.frombytes("L", (side, side), noise).save(file, "GIF")
+    return file.getvalue()
+
+
+def tarball(path, members):
+    """Write a tar.gz of {name: bytes}."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def triplets(objids):
+    """Make the members of a tarball with a triplet of noise for each Object ID."""
+    return {f"batch/{kind}{objid}.gif": gif(f"{kind}{objid}") for objid in objids for kind in KINDS}
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A local hub with one chunk of 12 detections, 101 to 112."""
+    path = tmp_path / "hub"
+    cluster("init", path)
+    source = tarball(tmp_path / "drop.tar.gz", triplets(range(101, 113)))
+    cluster("add", path, source, "--stamp", "first")
+    return path
+
+
+def verified(hub):
+    """Return the rows that a hub has verified, as {OBJID: ACTION}, after looking for doubles."""
+    rows = [row.split(",") for path in hub.glob("verified/*.csv") for row in _lines(path)[1:]]
+    objids = [row[0] for row in rows]
+    assert len(objids) == len(set(objids)), "a detection counts twice"
+    return {row[0]: row[1] for row in rows}
+
+
+def _lines(path):
+    return path.read_text().splitlines()
+
+
+@pytest.fixture
+def real():
+    """The folder of real stamps beside the project."""
+    if not REAL.is_dir():
+        pytest.skip("the real stamps are not beside the project")
+    return REAL
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 200 kB that really fills up (root can mount one)."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() or not shutil.which("mount"):
+        pytest.skip("only root can mount a small disk")
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
