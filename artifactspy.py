@@ -457,8 +457,10 @@ class Window:
             self.session.forward()
 
     def help(self):
-        """Open the Help window."""
-        guide.show(self.root, self.settings.contact, self._layout[0].unit)
+        """Open the Help window; the keys that label work in it too."""
+        window = guide.show(self.root, self.settings.contact, self._layout[0].unit)
+        window.bind("<KeyPress>", self._key_pressed)
+        window.bind("<KeyRelease>", self._key_released)
 
     # The end
 

@@ -82,7 +82,6 @@ def show(parent, contact, unit):
     text.pack(side="left", fill="both", expand=True)
     write(text, contact, unit)
     text.configure(state="disabled")
-    text.focus_set()
     return window
 
 

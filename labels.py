@@ -10,7 +10,6 @@ is set aside. To settle a file is to rewrite it with one row per OBJID. Standard
 import contextlib
 import csv
 import io
-import math
 import os
 import re
 from datetime import datetime, timedelta, timezone
@@ -114,7 +113,9 @@ ACTIONS = frozenset(BY_NAME) | {SKIPPED}
 COLUMNS = ("OBJID", "ACTION", "COMMENT", "TIME", "METADATA_STAMP", "SECONDS")
 COMMENT_LIMIT = 2000  # characters; a terminal hands over at most 4095 bytes of one line
 _OBJID = re.compile(r"[0-9]{1,32}")
-_USER = re.compile(r"(?!.*--)[A-Za-z0-9._-]{1,32}")
+# neither a hidden file, nor a path, nor what a command takes for an option
+_USER = re.compile(r"(?!.*--)[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _FILE = re.compile(r"(?P<user>.+)--(?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.csv", re.ASCII)
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -193,11 +194,7 @@ def check(entry):
         given_at(entry)
     except ValueError:
         return "TIME is not like 2026-11-22T13:08:00.123Z"
-    try:
-        seconds = float(entry.seconds)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
+    if not _SECONDS.fullmatch(entry.seconds):
         return "SECONDS is not a duration"
     return None
 

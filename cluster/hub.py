@@ -361,7 +361,7 @@ def init(folder):
     print(
         f"{hub} is a hub: {opened.settings.labelers} people label each chunk (hub.ini).\n\n"
         "Let your labelers in, once, before the first add. With ordinary groups:\n"
-        f"  chgrp -R GROUP {place} && python3 -m cluster init {place}\n"
+        f"  chgrp -R GROUP {place} && {place}/hub init\n"
         "On AFS, which ignores group modes:\n"
         f"  fs setacl -dir {place} {place}/chunks {place}/metadata {place}/training "
         "-acl GROUP rl\n"

@@ -235,11 +235,12 @@ class Program:
                 time.sleep(0.005)
 
     def label(self, key, act=None):
-        """Press a label key until its row is on disk; return that row."""
-        before = len(self.rows())
+        """Press a label key until its row is on disk and the picture gone; return that row."""
+        before, picture = len(self.rows()), self.stamps_on_screen()
         act = act or (lambda: self.screen.key(key))
         self.repeat(act, lambda: len(self.rows()) > before)
         assert len(self.rows()) == before + 1
+        wait_until(lambda: self.stamps_on_screen() != picture, what="the next picture")
         return self.rows()[-1]
 
     def page_turns(self, act):

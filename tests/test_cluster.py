@@ -185,6 +185,19 @@ def test_init_again_repairs_what_is_missing_and_overwrites_nothing(hub):
     assert run(hub, "next", "--as", "bob").returncode == 0
 
 
+def test_init_does_without_the_bits_that_afs_keeps_for_its_administrators(tmp_path, monkeypatch):
+    chmod = Path.chmod
+
+    def as_on_afs(path, mode):
+        if mode & 0o7000:
+            raise PermissionError(1, "Operation not permitted", str(path))
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", as_on_afs)
+    init(tmp_path / "hub")
+    assert (tmp_path / "hub" / "claims").stat().st_mode & 0o7777 == 0o775
+
+
 def test_init_does_not_empty_the_list_of_chunks_when_it_was_lost(hub):
     (hub / "chunks.csv").unlink()
     with pytest.raises(HubError, match="backup"):
@@ -987,6 +1000,17 @@ def test_one_upload_received_by_six_processes_at_once_is_kept_once(mine):
         assert sorted(os.listdir(hub / "incoming"))[second:] == [file]
 
 
+def test_what_another_process_took_in_a_moment_ago_is_answered(mine, monkeypatch):
+    hub, (one, _) = mine
+    file, sha256 = upload(hub, [row(one)])
+    first = receive_quietly(hub, file, sha256)
+    module = sys.modules["cluster.receive"]
+    too_early, kept = [None], module._kept
+    monkeypatch.setattr(module, "_kept", lambda *a: too_early.pop() if too_early else kept(*a))
+    assert receive_quietly(hub, file, sha256) == first
+    assert not too_early
+
+
 def test_an_upload_is_kept_where_links_are_not_known(mine, monkeypatch):
     hub, (one, _) = mine
 
@@ -1098,7 +1122,7 @@ def shared(tmp_path_factory):
         pytest.skip("there is no Python 3.9 that another account may run")
     hub = folder / "hub"
     make = [python, "-B", "-m", "cluster", "init", hub]
-    for command in (make, ["chgrp", "-R", "54321", hub], make):
+    for command in (make, ["chgrp", "-R", "54321", hub], [hub / "hub", "init"]):
         subprocess.run(command, cwd=clone, check=True, capture_output=True)
     setting(hub, "chunk_size", 2)
     source = tarball(folder / "drop.tar.gz", map(str, range(1, 9)))
