@@ -241,7 +241,7 @@ class Window:
         root.configure(background=GROUND)
         self._font = tkfont.Font(root, family="TkDefaultFont", size=-14)
         self._bold = tkfont.Font(root, family="TkDefaultFont", size=-14, weight="bold")
-        style = {"background": GROUND, "font": self._font, "anchor": "w"}
+        style = {"background": GROUND, "font": self._font, "anchor": "w", "padx": 0, "bd": 0}
         self._titles = [tk.Label(root, **style, text=text, foreground=INK) for text in TITLES]
         self._cells = [
             tk.Canvas(root, background=CELL, highlightthickness=0, borderwidth=0) for _ in TITLES
@@ -604,7 +604,7 @@ def run(given):
         tell(line)
     if window.session.whereabouts():
         tell(f"They are in {window.session.whereabouts()}")
-    if said:
+    if said and (status or not chosen.practice):
         tell(said)
     return 1 if status else 0
 

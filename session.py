@@ -672,9 +672,9 @@ class Session:
         action = self._answers[objid].action
         made = labels.BY_NAME[name].text
         if action == name:
-            return True, f"Yes, {made}. {hint}"
+            return True, f"Yes, {objid} was made as {made}. {hint}."
         known = labels.BY_NAME[action].kind != "neutral"
-        return (False if known else None), f"{objid} was made as {made}. {hint}"
+        return (False if known else None), f"{objid} was made as {made}. {hint}."
 
     def back(self):
         """Go one page back."""
@@ -777,21 +777,18 @@ def prepare_practice(chosen):
     SessionError
         It could not be made.
     """
-    folder, source = chosen.data, ROOT / "data" / "practice"
-    hub = [sys.executable, "-m", "cluster"]
+    folder, python = chosen.data, sys.executable
     shutil.rmtree(folder, ignore_errors=True)
     for part in ("labels/open", "labels/waiting", "labels/sent", "chunks"):
         (folder / part).mkdir(parents=True)
-    commands = [
-        [*hub, "init", chosen.hub],
-        [*hub, "add", chosen.hub, source, "--stamp", "practice"],
-    ]
+    source, commands = ROOT / "data" / "practice", []
     if chosen.stamps:
         source = folder / "stamps"
-        simulate = [sys.executable, ROOT / "data" / "simulate.py", "practice", source]
-        seed = str(time.time_ns() % 2**32)
-        commands[:1] = [[*simulate, "--count", str(chosen.stamps), "--seed", seed], commands[0]]
-        commands[-1][4] = source
+        count, seed = str(chosen.stamps), str(time.time_ns() % 2**32)
+        simulate = [python, ROOT / "data" / "simulate.py", "practice", source]
+        commands.append([*simulate, "--count", count, "--seed", seed])
+    commands.append([python, "-m", "cluster", "init", chosen.hub])
+    commands.append([python, "-m", "cluster", "add", chosen.hub, source, "--stamp", "practice"])
     for command in commands:
         process = subprocess.run(
             command,

@@ -191,7 +191,7 @@ fetch() {
     for file in "$data"/chunks/*.tar.gz; do
         name=$(basename "$file" .tar.gz)
         case $name in
-        *[!A-Za-z0-9._-]*) ;;
+        *[!A-Za-z0-9._-]* | -*) ;;
         *) if gzip -t "$file" 2>/dev/null; then # a damaged one is asked for again
             set -- "$@" --have "$name"
         fi ;;
@@ -207,7 +207,7 @@ fetch() {
     set -- $answer
     name=$2 sum=$3
     case $name in
-    *--*[!A-Za-z0-9_-]* | *[!A-Za-z0-9_-]* | '') die 7 "The hub named a chunk '$name', which is no name; tell its owner. Nothing is lost." ;;
+    *[!A-Za-z0-9_-]* | -* | '') die 7 "The hub named a chunk '$name', which is no name; tell its owner. Nothing is lost." ;;
     esac
     part=$data/chunks/.$name.tar.gz.$$.part
     copy from "$folder/chunks/$name.tar.gz" "$part"
@@ -230,11 +230,11 @@ upload() {
     if [ "$refused" != 0 ]; then
         die 7 "$refusal The labels stay in $data/labels/waiting."
     elif [ "$rejected" != 0 ]; then
-        printf 'The hub has %s labels and set %s rows aside as no labels; its owner finds them in rejected/.\n' "$total" "$rejected"
+        printf 'The hub has taken in %s labels and set %s rows aside, which its owner finds in rejected/.\n' "$total" "$rejected"
     elif [ "$total" = 1 ]; then
-        printf 'The hub has 1 label more.\n'
+        printf 'The hub has taken in 1 label.\n'
     else
-        printf 'The hub has %s labels more.\n' "$total"
+        printf 'The hub has taken in %s labels.\n' "$total"
     fi
 }
 

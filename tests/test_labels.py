@@ -173,7 +173,9 @@ def test_a_row_that_cannot_be_a_label_is_told_why(change, reason):
     assert labels.check(good._replace(**change)).startswith(reason)
 
 
-@pytest.mark.parametrize("name", ["", "a--b", "..", ".a", "-a", "../x", "a/b", "x" * 33, "ü", "a b", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["", "a--b", "..", ".a", "-a", "../x", "a/b", "x" * 33, "ü", "a b", "a\n"]
+)
 def test_a_user_name_that_would_not_do_in_a_file_name_is_none(name):
     assert not labels.is_user(name)
     assert labels.user_of(f"{name}--2026-11-22_13-08-00.csv") is None

@@ -379,7 +379,7 @@ def test_the_summary_tells_how_many_how_long_and_where(start, hub):
     assert "Good                          3" in said
     assert "BadSubtraction                1" in said
     (sent,) = (program.data / "labels" / "sent").glob("*.csv")
-    assert f"They are in {sent}" in said and "The hub has 4 labels more." in said
+    assert f"They are in {sent}" in said and "The hub has taken in 4 labels." in said
     assert not list((program.data / "labels" / "open").iterdir())
     assert not list((program.data / "labels" / "waiting").iterdir())
 

@@ -1,0 +1,174 @@
+"""`./ArtifactSpy`: a fresh clone sets itself up, and what stands in the way is one sentence."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pexpect
+import pytest
+from conftest import ROOT, wait_until
+
+WHEELS = Path(sys.prefix) / "wheels"
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A fresh clone: what git has, and nothing a user gathered."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    folder = tmp_path / "a clone"
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def bare_python(tmp_path):
+    """A Python without numpy, astropy and Pillow."""
+    venv.create(tmp_path / "bare")
+    return tmp_path / "bare" / "bin" / "python3"
+
+
+def pretending(folder, python, pretence):
+    """Make a Python in which something is otherwise: no machine has all faults at once."""
+    path = folder / "pretending"
+    path.write_text(f'#!/bin/sh\nexec "{python}" "$1" "$2" "{pretence}; $3"\n')
+    path.chmod(0o755)
+    return path
+
+
+def environment(home, **more):
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", **more}
+
+
+def refused(clone, **env):
+    done = subprocess.run(
+        [clone / "ArtifactSpy"],
+        env=environment(clone, **env),
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    (sentence,) = done.stderr.strip().splitlines()
+    for system in ("Debian", "Fedora", "macOS"):
+        assert system in sentence
+    return sentence
+
+
+def test_a_python_that_has_everything_is_taken_at_once(clone):
+    for program in (clone / "ArtifactSpy", clone.parent / "link", clone.parent / "relative"):
+        if program.name == "link":
+            program.symlink_to(clone / "ArtifactSpy")
+        elif program.name == "relative":
+            program.symlink_to("link")
+        done = subprocess.run(
+            [program, "--version"],
+            env=environment(clone),
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith("ArtifactSpy ")
+    assert not (clone / ".venv").exists()
+
+
+def test_a_fresh_clone_sets_itself_up_and_shows_practice_stamps(
+    clone, bare_python, screen, tmp_path
+):
+    """The packages come from a folder of wheels here; everything else is as on a new laptop."""
+    env = environment(
+        tmp_path,
+        PATH=f"{bare_python.parent}:/usr/bin:/bin",
+        DISPLAY=screen.name,
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS=str(WHEELS),
+    )
+    for start in (1, 2):
+        program = pexpect.spawn(
+            "/usr/bin/env", [str(clone / "ArtifactSpy")], env=env, cwd="/", timeout=120
+        )
+        program.expect_exact("To label for the survey: ./ArtifactSpy --user NAME")
+        assert (b"Setting up, this once" in program.before) == (start == 1)
+        wait_until(lambda: screen.window("ArtifactSpy: practice"), 30)
+        screen.close_window(screen.window("ArtifactSpy: practice"))
+        program.expect(pexpect.EOF)
+        program.close()
+        assert program.exitstatus == 0
+    assert (clone / ".venv" / "bin" / "python").exists()
+    ignored = subprocess.run(
+        [
+            "git",
+            "-C",
+            str(ROOT),
+            "check-ignore",
+            ".venv",
+            "data/practice-session/x",
+            "data/settings.ini",
+        ],
+        capture_output=True,
+        check=False,
+    )
+    assert len(ignored.stdout.splitlines()) == 3
+
+
+def test_an_interrupted_set_up_is_begun_anew(clone, bare_python, tmp_path):
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    (clone / ".venv" / "bin" / "python").symlink_to(bare_python)
+    sentence = refused(
+        clone,
+        PATH=f"{bare_python.parent}:/usr/bin:/bin",
+        DISPLAY=":0",
+        PIP_INDEX_URL="http://127.0.0.1:1/",
+        PIP_RETRIES="0",
+    )
+    assert "The packages could not be fetched" in sentence
+
+
+def test_without_python_it_says_how_to_get_one(clone):
+    assert "Python 3.9 or newer is needed" in refused(clone, ARTIFACTSPY_PYTHON="/nonexistent")
+
+
+def test_a_python_that_is_too_old_is_as_good_as_none(clone, tmp_path):
+    old = pretending(tmp_path, sys.executable, "import sys; sys.version_info = (3, 8, 1)")
+    assert "Python 3.9 or newer is needed" in refused(clone, ARTIFACTSPY_PYTHON=str(old))
+
+
+@pytest.mark.parametrize(
+    "pretence",
+    ["import sys; sys.modules['tkinter'] = None", "import tkinter; tkinter.TkVersion = 8.5"],
+    ids=["none", "8.5"],
+)
+def test_without_a_fit_tk_it_says_how_to_get_it(clone, tmp_path, pretence):
+    python = pretending(tmp_path, sys.executable, pretence)
+    assert "has no Tk 8.6" in refused(clone, ARTIFACTSPY_PYTHON=str(python), DISPLAY=":0")
+
+
+def test_without_a_screen_it_does_not_even_set_up(clone, bare_python):
+    sentence = refused(clone, ARTIFACTSPY_PYTHON=str(bare_python))
+    assert "There is no screen" in sentence and not (clone / ".venv").exists()
+
+
+def test_without_a_network_it_says_so_and_the_next_start_tries_again(clone, bare_python):
+    for _ in range(2):
+        sentence = refused(
+            clone,
+            ARTIFACTSPY_PYTHON=str(bare_python),
+            DISPLAY=":0",
+            PIP_INDEX_URL="http://127.0.0.1:1/",
+            PIP_RETRIES="0",
+        )
+        assert "The packages could not be fetched" in sentence
+    assert os.listdir(clone).count(".venv") <= 1 and not list(clone.glob(".venv-log*"))

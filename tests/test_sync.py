@@ -1,0 +1,234 @@
+"""`sync.sh` by hand, on a local hub: all can be repeated, and every failure is a sentence."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+from conftest import ROOT, cluster, tarball, triplets, verified, wait_until
+
+import labels
+
+
+@pytest.fixture(params=["dash", "bash --posix"])
+def sync(request, tmp_path, hub):
+    """Call sync.sh as a person does who labels as ann on the local hub."""
+
+    def call(*words, **env):
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "ARTIFACTSPY_DATA": str(tmp_path / "data"),
+            "KRB5_CONFIG": os.devnull,
+            **env,
+        }
+        return subprocess.run(
+            [*request.param.split(), ROOT / "sync.sh", *words],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "settings.ini").write_text(f"[artifactspy]\nhub = {hub}\nuser = ann\n")
+    return call
+
+
+def label_file(tmp_path, *rows, user="ann", second=0):
+    """Put a settled label file into waiting/ and return its path."""
+    folder = tmp_path / "data" / "labels" / "waiting"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = labels.LabelFile(folder, user)
+    for objid, action in rows:
+        file.append(labels.row(objid, action, metadata_stamp="first"))
+    file.close()
+    return file.path
+
+
+def chunks(tmp_path):
+    return sorted(path.name for path in (tmp_path / "data" / "chunks").iterdir())
+
+
+def one_sentence(done):
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+def test_fetch_brings_a_chunk_and_then_nothing_is_left(sync, tmp_path):
+    done = sync("fetch")
+    assert done.returncode == 0 and done.stdout == "Fetched chunk--00001--first.\n"
+    assert chunks(tmp_path) == ["chunk--00001--first.tar.gz"]
+    done = sync("fetch")
+    assert done.returncode == 3 and "Nothing is left" in one_sentence(done)
+
+
+def test_a_chunk_that_got_lost_or_damaged_is_fetched_again(sync, tmp_path):
+    sync("fetch")
+    (path,) = (tmp_path / "data" / "chunks").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    assert sync("fetch").returncode == 0 and path.read_bytes() == whole
+    path.unlink()
+    assert sync("fetch").returncode == 0 and path.read_bytes() == whole
+
+
+def test_a_chunk_that_changed_on_the_way_is_thrown_away_and_stays_ours(sync, tmp_path, hub):
+    (path,) = (hub / "chunks").iterdir()
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(whole[:-1] + b"x")
+    done = sync("fetch")
+    assert done.returncode == 6 and "arrived damaged" in one_sentence(done)
+    assert chunks(tmp_path) == []
+    path.write_bytes(whole)
+    assert sync("fetch").returncode == 0
+    assert len(list((hub / "claims").glob("*/*"))) == 1
+
+
+def test_upload_sends_every_waiting_file_and_tells_how_many_labels(sync, tmp_path, hub):
+    sync("fetch")
+    paths = [label_file(tmp_path, ("101", "Good"), ("102", "Unsure"))]
+    paths.append(label_file(tmp_path, ("103", "Marginal")))
+    done = sync("upload")
+    assert done.returncode == 0 and done.stdout == "The hub has taken in 3 labels.\n"
+    assert verified(hub) == {"101": "Good", "102": "Unsure", "103": "Marginal"}
+    sent = tmp_path / "data" / "labels" / "sent"
+    assert sorted(p.name for p in sent.iterdir()) == sorted(p.name for p in paths)
+    assert not any(path.exists() for path in paths)
+
+
+def test_an_upload_whose_answer_was_lost_counts_once(sync, tmp_path, hub):
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"))
+    content = path.read_bytes()
+    sync("upload")
+    path.write_bytes(content)  # as if the answer never came
+    assert sync("upload").returncode == 0
+    assert verified(hub) == {"101": "Good"} and not path.exists()
+
+
+def test_rows_that_the_hub_rejects_are_told_and_remembered(sync, tmp_path, hub):
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"), ("999", "Good"))
+    done = sync("upload")
+    assert done.returncode == 0 and "1 labels and set 1 rows aside" in done.stdout
+    sent = tmp_path / "data" / "labels" / "sent"
+    assert (sent / path.name).exists() and (sent / path.name).with_suffix(".rejected").exists()
+
+
+def test_a_hub_that_is_not_there_is_code_4_and_the_labels_stay(sync, tmp_path, hub):
+    path = label_file(tmp_path, ("101", "Good"))
+    hub.rename(tmp_path / "away")
+    for verb in ("fetch", "upload"):
+        done = sync(verb)
+        assert done.returncode == 4 and "is not there" in one_sentence(done)
+    assert path.exists()
+
+
+def test_a_folder_that_is_no_hub_is_code_7(sync, tmp_path, hub):
+    label_file(tmp_path, ("101", "Good"))
+    (hub / "hub").unlink()
+    for verb in ("fetch", "upload"):
+        done = sync(verb)
+        assert done.returncode == 7 and "There is no hub in" in one_sentence(done)
+
+
+def test_a_full_hub_keeps_the_labels_here(sync, tmp_path, small_disk):
+    hub = small_disk / "hub"
+    cluster("init", hub)
+    path = label_file(tmp_path, ("101", "Good"))
+    with (small_disk / "filler").open("wb", buffering=0) as full:
+        try:
+            while True:
+                full.write(bytes(512))
+        except OSError:
+            pass
+    done = sync("upload", ARTIFACTSPY_HUB=str(hub))
+    assert done.returncode == 1 and "The labels are safe in" in one_sentence(done)
+    assert path.exists()
+    (small_disk / "filler").unlink()
+
+
+def test_a_hub_in_a_folder_with_blanks_and_quotes_works(sync, tmp_path):
+    hub = tmp_path / 'it\'s a $HOME "hub"'
+    cluster("init", hub)
+    cluster("add", hub, tarball(tmp_path / "b.tar.gz", triplets([1, 2])), "--stamp", "odd")
+    assert sync("fetch", ARTIFACTSPY_HUB=str(hub)).returncode == 0
+    label_file(tmp_path, ("1", "Good"))
+    assert sync("upload", ARTIFACTSPY_HUB=str(hub)).returncode == 0
+    assert verified(hub) == {"1": "Good"}
+
+
+def test_what_an_evil_hub_answers_never_becomes_a_path(sync, tmp_path, hub):
+    script = hub / "hub"
+    for name in ("../../../tmp/x", "-rf", "a b", "$(touch x)", "chunk/../x", ".hidden"):
+        script.write_text(f"#!/bin/sh\necho 'artifactspy-1 chunk {name} {'0' * 64} 10'\n")
+        done = sync("fetch")
+        assert done.returncode in (6, 7), name
+        assert chunks(tmp_path) == []
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_chatty_login_shell_disturbs_nothing(sync, tmp_path, hub):
+    script = hub / "hub"
+    script.rename(hub / "real-hub")
+    script.write_text(
+        "#!/bin/sh\necho 'Welcome! artifactspy-1 nothing'\nprintf 'MOTD\\r\\n'\n"
+        f"'{hub}/real-hub' \"$@\"\nstatus=$?\necho goodbye\nexit $status\n"
+    )
+    script.chmod(0o755)
+    assert sync("fetch").returncode == 0
+    assert chunks(tmp_path) == ["chunk--00001--first.tar.gz"]
+
+
+def test_killed_at_any_moment_it_leaves_no_part(sync, tmp_path, hub):
+    """The copy hangs on a pipe here, so that the kill comes in its middle."""
+    (path,) = (hub / "chunks").iterdir()
+    path.unlink()
+    os.mkfifo(path)
+    process = subprocess.Popen(
+        ["sh", ROOT / "sync.sh", "fetch"],
+        env={**os.environ, "ARTIFACTSPY_DATA": str(tmp_path / "data")},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    folder = tmp_path / "data" / "chunks"
+    pipe = os.open(path, os.O_WRONLY)
+    os.write(pipe, b"half a chunk")
+    wait_until(lambda: folder.exists() and list(folder.glob(".*.part")))
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait() == 1
+    os.close(pipe)
+    assert not list(folder.iterdir())
+
+
+def test_status_tells_hub_chunks_and_labels(sync, tmp_path, hub):
+    sync("fetch")
+    label_file(tmp_path, ("101", "Good"))
+    done = sync("status")
+    assert done.returncode == 0
+    lines = dict(line.split(None, 1) for line in done.stdout.splitlines())
+    assert lines["hub"] == str(hub) and lines["user"] == "ann"
+    assert lines["chunks"].startswith("1 here") and lines["labels"].startswith("1 files waiting")
+
+
+def test_without_a_user_it_says_how_to_set_one(sync, tmp_path):
+    (tmp_path / "data" / "settings.ini").write_text("[artifactspy]\nhub = host.example.org:/hub\n")
+    done = sync("fetch")
+    assert done.returncode == 2 and "--user NAME" in one_sentence(done)
+
+
+def test_usage(sync):
+    assert sync("--help").stdout.startswith("Usage: ./sync.sh login | fetch | upload | status")
+    for words in ((), ("steal",), ("fetch", "upload")):
+        assert sync(*words).returncode == 2
+
+
+def test_only_sync_sh_calls_kerberos_and_ssh():
+    for path in (*ROOT.glob("*.py"), *ROOT.glob("cluster/*.py")):
+        assert not re.search(r"""["'](kinit|klist|ssh|scp)["']""", path.read_text()), path
