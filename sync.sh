@@ -203,11 +203,13 @@ fetch() {
     'chunk '*) ;;
     *) give_up 'What is here can be labelled.' ;;
     esac
-    # shellcheck disable=SC2086 # the answer is words
+    set -f # the answer is words, not patterns
+    # shellcheck disable=SC2086
     set -- $answer
+    set +f
     name=$2 sum=$3
-    case $name in
-    *[!A-Za-z0-9_-]* | -* | '') die 7 "The hub named a chunk '$name', which is no name; tell its owner. Nothing is lost." ;;
+    case $#$name in
+    4*[!A-Za-z0-9_-]* | 4-* | [!4]*) die 7 "The hub named a chunk '$name', which is no name; tell its owner. Nothing is lost." ;;
     esac
     part=$data/chunks/.$name.tar.gz.$$.part
     copy from "$folder/chunks/$name.tar.gz" "$part"

@@ -114,7 +114,7 @@ def test_a_fresh_clone_sets_itself_up_and_shows_practice_stamps(
             "-C",
             str(ROOT),
             "check-ignore",
-            ".venv",
+            ".venv/x",
             "data/practice-session/x",
             "data/settings.ini",
         ],
