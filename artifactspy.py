@@ -32,6 +32,7 @@ READ_AHEAD = 20  # ms after a picture is painted: earlier, decoding competes wit
 TTY_LIMIT = 4095  # bytes that a terminal hands over of one line; the rest is lost
 
 GROUND, CELL, INK, DIM, MARK = "#1d1f23", "#121316", "#ececea", "#a4a9b1", "#ffd866"
+ASLEEP, BANNER = "#2a2d32", "#343a45"
 GOOD_NEWS, BAD_NEWS = "#7fd6a0", "#ffab91"
 COLOURS = {  # of a label's kind: the button, and the button under the pointer
     "artifact": ("#a3352b", "#bd4539"),
@@ -92,6 +93,7 @@ class Button(tk.Label):
         )
         self.text, self.invoke, self._marked = text, command, False
         self._guarded, self._armed, self._acted = guarded, False, False
+        self._awake = True
         self.bind("<ButtonPress-1>", lambda _: self._arm(False))
         self.bind("<Double-ButtonPress-1>", lambda _: self._arm(True))
         self.bind("<ButtonRelease-1>", self._release)
@@ -107,7 +109,18 @@ class Button(tk.Label):
         self._armed = False
 
     def _paint(self, colour):
-        self.configure(background=colour, highlightbackground=MARK if self._marked else colour)
+        colour = colour if self._awake else ASLEEP
+        self.configure(
+            background=colour,
+            foreground="white" if self._awake else DIM,
+            highlightbackground=MARK if self._marked else colour,
+        )
+
+    def wake(self, awake):
+        """Show whether the button does anything at the moment."""
+        if awake != self._awake:
+            self._awake = awake
+            self._paint(self._colour)
 
     def mark(self, marked):
         """Show that this is the label which the detection has already."""
@@ -184,6 +197,9 @@ class Comment:
         self._dialog = dialog = tk.Toplevel(self._root, class_="ArtifactSpy", background=GROUND)
         dialog.title("ArtifactSpy: comment")
         dialog.transient(self._root)
+        # below the stamps, which the comment is about
+        x, y = self._root.winfo_rootx(), self._root.winfo_rooty()
+        dialog.geometry(f"+{x + 40}+{y + int(self._root.winfo_height() * 0.75)}")
         dialog.protocol("WM_DELETE_WINDOW", self.cancel)
         tk.Label(dialog, text=prompt, background=GROUND, foreground=INK).pack(padx=16, pady=(16, 4))
         entry = tk.Entry(dialog, width=60)
@@ -264,7 +280,7 @@ class Window:
                 lambda name=label.name: self.press(name),
                 self._font,
             )
-        self._notice = tk.Label(root, background=GROUND, foreground=INK, font=self._bold)
+        self._notice = tk.Label(root, background=BANNER, foreground=INK, font=self._bold)
         self._message = tk.Label(root, **style, foreground=INK)
         self._status = tk.Label(root, **style, foreground=DIM)
 
@@ -320,6 +336,8 @@ class Window:
         page = self.session.page()
         if self._closing:
             return
+        for button in self._buttons.values():
+            button.wake(page.detection is not None)
         if page.pictures is not self._painted or page.detection is None:
             self._paint(page)
         for name, button in self._buttons.items():
@@ -349,9 +367,9 @@ class Window:
         """Put a sentence over the stamps, or take it away."""
         if text and self._layout:
             fit = self._layout[0]
-            middle = fit.left + (3 * fit.side + 2 * fit.unit) // 2
-            self._notice.configure(text=text, wraplength=3 * fit.side)
-            self._notice.place(x=middle, y=fit.top + fit.side // 2, anchor="center")
+            width, middle = 3 * fit.side + 2 * fit.unit, fit.top + fit.side // 2
+            self._notice.configure(text=text, wraplength=width - 2 * fit.unit)
+            self._notice.place(x=fit.left, y=middle, width=width, height=5 * fit.unit, anchor="w")
         else:
             self._notice.place_forget()
 
@@ -474,6 +492,8 @@ class Window:
         self._closing = True
         count = self.session.to_send()
         if count:
+            for button in self._buttons.values():
+                button.wake(False)
             text = f"Sending {count} label{'s' * (count > 1)}"
             self._announce(text)
             self.say("Close once more to go now and send them at the next start.", DIM, False)
