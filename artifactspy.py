@@ -230,12 +230,13 @@ class Window:
     ----------
     root : tkinter.Tk
     chosen : session.Settings
+    sync : session.Sync
     """
 
-    def __init__(self, root, chosen):
+    def __init__(self, root, chosen, sync):
         self.root, self.settings = root, chosen
         self._bell = Doorbell(root, self.close)
-        self.session = session.Session(chosen, self._bell.deliver, self.refresh, self.say)
+        self.session = session.Session(chosen, sync, self._bell.deliver, self.refresh, self.say)
         self.outcome = None  # of the upload: exit code and sentence
         self._layout = None
         self._painted = None  # the pictures on screen
@@ -611,13 +612,14 @@ def run(given):
             "To label for the survey: ./ArtifactSpy --user NAME (once; it is remembered)."
         )
     root = open_display()
-    if chosen.remote:
-        session.Sync(chosen).login()
     root.geometry(size_of_window(root, home))
     root.minsize(800, 450)
-    window = Window(root, chosen)
-    window.session.start()
-    root.mainloop()
+    with contextlib.closing(session.Sync(chosen)) as sync:
+        if chosen.remote and session.has_terminal():
+            sync.login()  # where that fails it says why, and the session is one without a network
+        window = Window(root, chosen, sync)
+        window.session.start()
+        root.mainloop()
     lock.close()
     status, said = window.outcome
     for line in window.session.summary():

@@ -21,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -196,17 +197,24 @@ def has_terminal():
 
 
 class Sync:
-    """The way to the hub: calls ``sync.sh``, one call at a time, and can stop it."""
+    """The way to the hub: calls ``sync.sh``, one call at a time, and can stop it.
+
+    To a remote hub one connection is held open, which makes each call 0.2 s faster. It stays in
+    this process' group, so that it cannot outlive it.
+    """
 
     def __init__(self, chosen):
+        # a socket's path holds some 104 bytes at most on macOS, and nobody else may reach it
+        self._private = tempfile.mkdtemp(prefix="artifactspy-", dir="/tmp") if chosen.remote else ""
         self._environment = dict(
             os.environ,
             ARTIFACTSPY_HUB=chosen.hub,
             ARTIFACTSPY_USER=chosen.user,
             ARTIFACTSPY_REALM=chosen.realm,
             ARTIFACTSPY_DATA=str(chosen.data),
+            ARTIFACTSPY_SOCKET=f"{self._private}/ssh" if chosen.remote else "",
         )
-        self._process = None
+        self._process = self._connection = None
         self._stopped = False
 
     def login(self):
@@ -214,8 +222,20 @@ class Sync:
         command = [ROOT / "sync.sh", "login"]
         return subprocess.call(command, cwd=ROOT, env=self._environment)
 
+    def _connect(self):
+        """Hold a connection open; where that fails, each call makes its own and says why."""
+        if self._private and (self._connection is None or self._connection.poll() is not None):
+            self._connection = subprocess.Popen(
+                [ROOT / "sync.sh", "connect"],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
     def call(self, verb):
-        """Run sync.sh in the background of a worker thread.
+        """Run sync.sh, in a worker thread.
 
         Returns
         -------
@@ -226,6 +246,7 @@ class Sync:
         """
         if self._stopped:
             return 1, "Stopped."
+        self._connect()
         self._process = process = subprocess.Popen(
             [ROOT / "sync.sh", verb],
             cwd=ROOT,
@@ -239,7 +260,7 @@ class Sync:
         try:
             output, _ = process.communicate(timeout=SYNC_TIMEOUT)
         except subprocess.TimeoutExpired:
-            self._end()
+            self.interrupt()
             process.communicate()
             return 1, f"The hub took longer than {SYNC_TIMEOUT // 60} minutes; nothing is lost."
         finally:
@@ -248,20 +269,25 @@ class Sync:
         log.info("sync.sh %s: exit %d: %s", verb, process.returncode, text)
         return process.returncode, text.splitlines()[-1] if text else ""
 
-    def _end(self):
+    def interrupt(self):
+        """End the call that is under way, if any. The next one works again."""
         process = self._process
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
 
-    def interrupt(self):
-        """End the call that is under way, if any. The next one works again."""
-        self._end()
-
     def stop(self):
         """End the call that is under way, and refuse further ones."""
         self._stopped = True
-        self._end()
+        self.interrupt()
+
+    def close(self):
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection.wait()
+        if self._private:
+            shutil.rmtree(self._private, ignore_errors=True)
 
 
 class Detection(NamedTuple):
@@ -287,6 +313,7 @@ class Session:
     Parameters
     ----------
     chosen : Settings
+    sync : Sync
     deliver : callable
         ``deliver(function, *arguments)``, from any thread: calls it soon on the window's.
     changed : callable
@@ -304,8 +331,8 @@ class Session:
         Detections labelled today, in earlier sessions too.
     """
 
-    def __init__(self, chosen, deliver, changed, say):
-        self.settings, self.sync = chosen, Sync(chosen)
+    def __init__(self, chosen, sync, deliver, changed, say):
+        self.settings, self.sync = chosen, sync
         self._deliver, self._changed, self._say = deliver, changed, say
         self._reader = ThreadPoolExecutor(1, "reader")
         self._errands = ThreadPoolExecutor(1, "errands")
@@ -724,8 +751,10 @@ class Session:
                 labels.settle(self._file.path, self._folder("labels", "waiting"))
             if self.label_files("waiting"):
                 status, said = self.sync.call("upload")
-                if status == NO_TICKET and has_terminal() and self.sync.login() == 0:
-                    status, said = self.sync.call("upload")
+                if status == NO_TICKET and has_terminal():
+                    self._deliver(self._say, "The terminal asks you to log in.")
+                    if self.sync.login() == 0:
+                        status, said = self.sync.call("upload")
             self._drop_finished()
         except OSError as error:
             log.exception("at the end")

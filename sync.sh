@@ -9,12 +9,13 @@ LC_ALL=C
 export LC_ALL
 unset CDPATH
 
-usage='Usage: ./sync.sh login | fetch | upload | status
+usage='Usage: ./sync.sh login | fetch | upload | status | connect
 
-  login   get a Kerberos ticket for the hub, asking for the password if there is none
-  fetch   bring the next chunk of stamps to data/chunks
-  upload  send the label files in data/labels/waiting
-  status  tell which hub, which ticket, and what is here
+  login    get a Kerberos ticket for the hub, asking for the password if there is none, and try it
+  fetch    bring the next chunk of stamps to data/chunks
+  upload   send the label files in data/labels/waiting
+  status   tell which hub, which ticket, and what is here
+  connect  hold a connection open that the other calls then share (the window does that)
 
 Hub, user and realm are those that ./ArtifactSpy remembers in data/settings.ini, else those of
 site.ini. Exit status: 0 done, 2 usage, 3 nothing left to label, 4 cluster unreachable, 5 no ticket
@@ -73,12 +74,19 @@ settle_settings() {
         fi
     fi
     principal=$user@$realm
+    launch='' asking=no
+    [ ! -t 0 ] || asking=yes
     mkdir -p "$data/chunks" "$data/labels/waiting" "$data/labels/sent" ||
         die 1 "Nothing can be written to $data: make room there or get the right to write."
     work=$(mktemp -d) || die 1 'No temporary folder can be made: make room in /tmp. Nothing is lost.'
     part=''
-    trap 'rm -rf "$work"; [ -z "$part" ] || rm -f "$part"' EXIT
+    trap cleanup EXIT
     trap 'exit 1' HUP INT TERM
+}
+
+cleanup() {
+    rm -rf "$work"
+    [ -z "$part" ] || rm -f "$part"
 }
 
 # Small tools
@@ -99,15 +107,19 @@ onto_disk() { # FILE: before it is renamed, so that no power cut leaves an empty
     sync "$1" 2>/dev/null || sync
 }
 
-with_ssh() { # ssh|scp ARGUMENT...
+with_ssh() { # ssh|scp ARGUMENT...; neither reads standard input, both ask in the terminal
     tool=$1
     shift
     # AFS needs the ticket at the other end too, hence the delegation
     set -- -o GSSAPIAuthentication=yes -o GSSAPIDelegateCredentials=yes \
         -o ConnectTimeout=10 -o ServerAliveInterval=15 "$@"
-    [ -t 0 ] || set -- -o BatchMode=yes "$@"
+    # without a terminal nothing may wait for a password or for a yes
+    [ "$asking" = yes ] || set -- -o BatchMode=yes "$@"
+    # the connection of `connect`; where it is gone, ssh makes one of its own
+    [ -z "${ARTIFACTSPY_SOCKET:-}" ] || set -- -o ControlPath="$ARTIFACTSPY_SOCKET" "$@"
     [ -z "${ARTIFACTSPY_SSH_CONFIG:-}" ] || set -- -F "$ARTIFACTSPY_SSH_CONFIG" "$@"
-    "$tool" "$@"
+    # shellcheck disable=SC2086 # nothing, or exec
+    $launch "$tool" "$@" </dev/null
 }
 
 ask_hub() { # VERB ARGUMENT...: its answer goes to $answer, what it complains of to $work/said
@@ -117,7 +129,7 @@ ask_hub() { # VERB ARGUMENT...: its answer goes to $answer, what it complains of
     done
     code=0
     if [ -n "$host" ]; then
-        with_ssh ssh "$user@$host" "$command" <&0 >"$work/out" 2>"$work/said" || code=$?
+        with_ssh ssh "$user@$host" "$command" >"$work/out" 2>"$work/said" || code=$?
     else
         sh -c "$command" </dev/null >"$work/out" 2>"$work/said" || code=$?
     fi
@@ -128,62 +140,142 @@ ask_hub() { # VERB ARGUMENT...: its answer goes to $answer, what it complains of
 copy() { # from|to HUB-FILE LOCAL-FILE
     code=0
     case ${host:+remote}-$1 in
-    remote-from) with_ssh scp -q "$user@$host:$2" "$3" >"$work/out" 2>"$work/said" || code=$? ;;
-    remote-to) with_ssh scp -q "$3" "$user@$host:$2" >"$work/out" 2>"$work/said" || code=$? ;;
+    remote-from) with_ssh scp "$user@$host:$2" "$3" >"$work/out" 2>"$work/said" || code=$? ;;
+    remote-to) with_ssh scp "$3" "$user@$host:$2" >"$work/out" 2>"$work/said" || code=$? ;;
     -from) cp "$2" "$3" 2>"$work/said" || code=$? ;;
     -to) cp "$3" "$2" 2>"$work/said" || code=$? ;;
     esac
 }
 
+drop_part() { # HUB-FILE: what a failed copy left, if the hub can still be talked to
+    if [ -z "$host" ]; then
+        rm -f "$1"
+    elif [ "$code" != 255 ]; then
+        with_ssh ssh "$user@$host" "rm -f $(quote "$1")" >/dev/null 2>&1 || :
+    fi
+}
+
 give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call that failed
     said=$(tr -d '\r' <"$work/said" | sed '/^[[:space:]]*$/d' | tail -n 1)
-    if [ -n "$host" ]; then
+    if [ -z "$host" ]; then
+        [ -d "$folder" ] || die 4 "The hub's folder $folder is not there. $1"
+    else
+        # ssh's 255 and scp's 1 stand for nearly everything, so the text decides
         case $(cat "$work/said") in
-        *'Permission denied ('* | *'Host key verification failed'* | *'No Kerberos credentials'*)
-            die 5 "$host does not let $principal in (${said:-no reason given}). $1 Log in with ./sync.sh login."
+        *'IDENTIFICATION HAS CHANGED'*)
+            die 5 "$host shows another host key than before, which its administrators should explain: nobody was let in. $1"
             ;;
-        *'onnection refused'* | *'timed out'* | *'resolve hostname'* | *'unreachable'* | *'No route'* | *'onnection closed'* | *'onnection reset'* | *'Broken pipe'*)
+        *'Host key verification failed'*)
+            die 5 "The host key of $host is not known here yet: look at it and say yes, with ./sync.sh login in a terminal. $1"
+            ;;
+        *'resolve hostname'* | *'onnection refused'* | *'timed out'* | *'unreachable'* | *'No route'*)
             die 4 "$host cannot be reached (${said:-no reason given}). $1"
             ;;
         esac
-        [ "$code" != 255 ] || die 4 "$host cannot be reached (${said:-no reason given}). $1"
-    elif [ ! -d "$folder" ]; then
-        die 4 "The hub's folder $folder is not there. $1"
+        # a ticket that ends this very second makes the server hang up without a word
+        if [ "$code" = 255 ] && needs_ticket && ! klist -s; then
+            die 5 "There is no valid ticket for $principal: ./sync.sh login gets one. $1"
+        fi
+        case $(cat "$work/said") in
+        *'ermission denied ('* | *'Too many authentication failures'*)
+            die 5 "$host does not let $principal in (${said:-no reason given}). $1"
+            ;;
+        *'onnection closed'* | *'onnection reset'* | *'Broken pipe'* | *'lost connection'* | *'not responding'*)
+            code=255
+            ;;
+        esac
+        [ "$code" != 255 ] || die 4 "The connection to $host broke (${said:-no reason given}). $1"
     fi
     case $code in
     3 | 5 | 6 | 7) die "$code" "$said" ;;
-    126 | 127) die 7 "There is no hub in $folder (${said:-hub cannot be run}). $1" ;;
-    *) die 1 "The hub could not be asked (${said:-no reason given}). $1" ;;
+    126 | 127) die 7 "There is no hub in $folder (${said:-it cannot be run}). $1" ;;
+    *) die 1 "The hub did not do it (${said:-no reason given}). $1" ;;
     esac
+}
+
+# Tickets
+
+needs_ticket() { [ -n "$host" ] && [ "$realm" != none ]; }
+
+choose_ticket() { # one that people hold for another principal is left alone: ours goes elsewhere
+    held=$(klist 2>/dev/null | sed -n 's/^ *\(Default \)\{0,1\}[Pp]rincipal: //p' | head -n 1)
+    if [ -n "$held" ] && [ "$held" != "$principal" ]; then
+        KRB5CCNAME=FILE:${TMPDIR:-/tmp}/krb5cc_artifactspy_$(id -u)
+        export KRB5CCNAME
+    fi
+}
+
+ticket_end() { # when the ticket ends; MIT's and Heimdal's klist part their columns with two blanks
+    klist 2>/dev/null | grep "krbtgt/$realm@" | sed 's/  *krbtgt.*//; s/.*   *//' | tail -n 1
+}
+
+get_ticket() {
+    [ "$asking" = yes ] || die 5 "There is no valid ticket for $principal, and no terminal to ask for a password in. $(offline)"
+    for left in 2 1 0; do
+        # forwardable: without it ssh works and writing to AFS fails. The prompt is on stdout
+        if kinit -f "$principal" 2>"$work/said"; then
+            return
+        fi
+        said=$(tail -n 1 "$work/said")
+        case $said in
+        *ncorrect* | *'reauthentication failed'*) ;; # the password, in MIT's and Heimdal's words
+        *'annot contact'* | *'unable to reach'* | *'annot resolve'*) die 4 "No Kerberos server of $realm can be reached ($said). $(offline)" ;;
+        *'not found'* | *'unknown'*) die 5 "$realm knows no $user ($said): say who you are with ./ArtifactSpy --user NAME. $(offline)" ;;
+        *) die 5 "Kerberos gives no ticket ($said). $(offline)" ;;
+        esac
+        [ "$left" = 0 ] || printf 'That password was not right; %s more.\n' "$([ "$left" = 1 ] && echo 'one try' || echo 'two tries')" >&2
+    done
+    die 5 "That password was not right either. $(offline)"
+}
+
+# What is here
+
+list() { # FILE...: those that exist
+    for file in "$@"; do
+        [ ! -e "$file" ] || printf '%s\n' "$file"
+    done
+}
+
+count_detections() { # how many of those here have no label yet
+    list "$data"/labels/*/*--*.csv | while read -r file; do cut -d , -f 1 "$file"; done >"$work/done"
+    list "$data"/chunks/*.tar.gz | while read -r file; do
+        tar -tzf "$file" 2>/dev/null | sed -n 's|^\(.*/\)\{0,1\}diff\([0-9]*\)\.[a-z]*$|\2|p'
+    done | sort -u | grep -c -v -x -F -f "$work/done" || :
 }
 
 # What can be asked for
 
-login() {
-    if [ -z "$host" ] || [ "$realm" = none ]; then
-        return
-    fi
-    command -v kinit >/dev/null ||
-        die 5 'Kerberos is not installed: sudo apt install krb5-user (Debian, Ubuntu), sudo dnf install krb5-workstation (Fedora); macOS has it.'
-    choose_ticket
-    if klist -s; then
-        return
-    fi
-    [ -t 0 ] || die 5 "There is no ticket for $principal, and no terminal to ask in: run ./sync.sh login. Nothing is lost."
-    for attempt in 1 2 3; do
-        if kinit -f "$principal"; then # forwardable: without it ssh works and writing to AFS fails
-            return
-        fi
-    done
-    die 5 "No ticket for $principal after $attempt tries. What is on this laptop can be labelled; the labels are sent when you can log in."
+offline() {
+    printf '%s detections are here to be labelled; labels are sent when you can log in.' "$(count_detections)"
 }
 
-choose_ticket() { # the one people hold for another principal is left alone
-    held=$(klist 2>/dev/null | sed -n 's/^ *\(Default \)\{0,1\}[Pp]rincipal: //p' | head -n 1)
-    if [ "$held" != "$principal" ]; then
-        KRB5CCNAME=FILE:${TMPDIR:-/tmp}/krb5cc_artifactspy_$(id -u)
-        export KRB5CCNAME
+login() {
+    [ -n "$host" ] || return 0
+    asked=no
+    if needs_ticket; then
+        command -v kinit >/dev/null ||
+            die 5 "Kerberos is not installed: sudo apt install krb5-user (Debian, Ubuntu), sudo dnf install krb5-workstation (Fedora), brew install krb5 (macOS). $(offline)"
+        if ! klist -s; then
+            get_ticket
+            asked=yes
+        fi
     fi
+    if [ "$asked" = no ] && [ -n "${ARTIFACTSPY_SOCKET:-}" ] && [ -n "$(list "$data"/chunks/*.tar.gz)" ]; then
+        return # the window opens at once, and finds out by itself whether the host can be reached
+    fi
+    # Try it while there is a terminal, in which ssh asks about a host key that it does not know
+    code=0
+    with_ssh ssh "$user@$host" true >/dev/null 2>"$work/said" || code=$?
+    [ "$code" = 0 ] || give_up "$(offline)"
+}
+
+connect() {
+    [ -n "$host" ] || return 0
+    [ -n "${ARTIFACTSPY_SOCKET:-}" ] || die 2 'connect needs the name of a socket in ARTIFACTSPY_SOCKET.'
+    cleanup
+    # -M -N, not ControlPersist: that one leaves the process group of the window, and may outlive it
+    launch='exec'
+    with_ssh ssh -M -N -o ControlPersist=no "$user@$host"
 }
 
 fetch() {
@@ -248,7 +340,10 @@ send() { # FILE
     sum=$(sum_of "$1")
     safe="The labels are safe in $data/labels/waiting: the next start sends them, or ./sync.sh upload."
     copy to "$folder/incoming/.$name.part" "$1"
-    [ "$code" = 0 ] || give_up "$safe"
+    if [ "$code" != 0 ]; then
+        drop_part "$folder/incoming/.$name.part"
+        give_up "$safe"
+    fi
     ask_hub receive "$name" "$sum" --as "${name%%--*}"
     case $answer in
     "received $name "*) ;;
@@ -270,40 +365,26 @@ send() { # FILE
     mv -f "$data/labels/waiting/$name" "$data/labels/sent/$name"
 }
 
-count() { # PATTERN...: how many of these files exist
-    set -- "$@"
-    if [ -e "$1" ]; then
-        printf '%s' $#
-    else
-        printf 0
-    fi
-}
-
 status() {
     printf 'hub      %s\nuser     %s\n' "$hub" "$user"
-    if [ -n "$host" ] && [ "$realm" != none ]; then
-        choose_ticket
+    if needs_ticket; then
         if klist -s 2>/dev/null; then
-            printf 'ticket   %s, valid\n' "$principal"
+            printf 'ticket   %s, until %s\n' "$principal" "$(ticket_end)"
         else
-            printf 'ticket   none for %s: ./sync.sh login\n' "$principal"
+            printf 'ticket   none for %s: ./sync.sh login gets one\n' "$principal"
         fi
     fi
-    printf 'chunks   %s here, in %s/chunks\n' "$(count "$data"/chunks/*.tar.gz)" "$data"
+    printf 'stamps   %s detections to label, in %s chunks\n' "$(count_detections)" "$(list "$data"/chunks/*.tar.gz | wc -l | tr -d ' ')"
     printf 'labels   %s files waiting to be sent, %s sent\n' \
-        "$(count "$data"/labels/waiting/*.csv)" "$(count "$data"/labels/sent/*.csv)"
+        "$(list "$data"/labels/waiting/*--*.csv | wc -l | tr -d ' ')" "$(list "$data"/labels/sent/*--*.csv | wc -l | tr -d ' ')"
 }
 
 case ${1:-}-$# in
-login-1 | fetch-1 | upload-1 | status-1)
+login-1 | fetch-1 | upload-1 | status-1 | connect-1)
     settle_settings
-    case $1 in
-    fetch | upload)
-        if [ -n "$host" ] && [ "$realm" != none ]; then
-            choose_ticket
-        fi
-        ;;
-    esac
+    if needs_ticket; then
+        choose_ticket
+    fi
     "$1"
     ;;
 --help-1 | -h-1 | help-1) printf '%s\n' "$usage" ;;

@@ -17,6 +17,7 @@ if sys.version_info < (3, 9):  # noqa: UP036 (this line is what older ones are h
 import argparse
 import importlib
 import os
+import signal
 
 VERBS = (
     # verb, module, function, what it does, an example of what follows HUB
@@ -93,10 +94,14 @@ def main():
     """Run one command and return its exit status."""
     options = vars(_parser().parse_args())
     os.umask(0o022)  # what a labeler writes must be readable to the others, whatever their habit
-    from cluster.hub import HubError
+    sys.stdout.reconfigure(errors="backslashreplace")  # of a name that the locale cannot write
+    for number in (signal.SIGHUP, signal.SIGTERM):  # a closed terminal leaves no lock either
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it, and so do we
+            signal.signal(number, signal.default_int_handler)
+    from cluster.hub import NOT_ALLOWED, HubError
 
-    module = importlib.import_module("cluster." + options.pop("module"))
     try:
+        module = importlib.import_module("cluster." + options.pop("module"))
         status = getattr(module, options.pop("function"))(**options)
         sys.stdout.flush()
         return status
@@ -106,7 +111,8 @@ def main():
         where = str(error.filename or "The file system")
         sentence = where + " says '" + str(error.strerror) + "', so this could not be finished. "
         sentence += "What the hub had is safe: see to it and run the same command again."
-        status = 1
+        # on AFS that is how a missing or expired ticket looks
+        status = NOT_ALLOWED if isinstance(error, PermissionError) else 1
     except KeyboardInterrupt:
         sentence = "Interrupted: what the hub had is safe, run the same command again."
         status = 1

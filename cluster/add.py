@@ -26,11 +26,11 @@ from cluster.hub import REFUSED, STAMP, USAGE, Chunk, Hub, HubError, now, read, 
 _NAMED = 5  # of the incomplete detections, in the summary
 # what a labeller's machine takes, less the ends of the archive and of its last read
 _UNPACKED_LIMIT = stamps.CHUNK_LIMIT - (1 << 20)
-_TOO_LARGE = f"is larger than {stamps.MEMBER_LIMIT} bytes"
+_UNREADABLE = f"cannot be read, or is larger than {stamps.MEMBER_LIMIT} bytes"
 
 
 def add(folder, sources, metadata=None, stamp=None, seed=None):
-    """Cut stamps into chunks; return 1 if a source could not be read to its end, else 0.
+    """Cut stamps into chunks, print how many, and return the exit status.
 
     Parameters
     ----------
@@ -48,29 +48,25 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
     Raises
     ------
     HubError
-        Nothing was added: another process is adding, the table cannot be used, and so on.
+        Nothing was added: another process is adding, the table cannot be used, and so on. Or a
+        source could not be read to its end; what could be read was then added.
     """
     hub = Hub(folder)
     hub.owner_only("add stamps")
-    if stamp is not None and not STAMP.fullmatch(stamp):
-        raise HubError(
-            f"{stamp!r} cannot name a drop: nothing was added. Use 1 to 64 letters, digits, _ and "
-            "-, no - in front and no --.",
-            USAGE,
-        )
     with _alone(hub), tempfile.TemporaryFile(dir=hub.folder) as file:
         listed = list(hub.chunks())
         stamp = _unused_stamp(stamp, {stamps.metadata_stamp(chunk.name) for chunk in listed})
         _read_table(metadata, ())  # a table of no use should be known before hours of copying
         drop = _Drop(file, {objid for chunk in listed for objid in hub.objids(chunk.name)})
         problems = [problem for problem in map(drop.read, sources) if problem]
-        complete, incomplete = drop.sort_out()
         columns, rows, unused = _read_table(metadata, drop.parts.keys() | drop.known)
+        incomplete = drop.take_out_incomplete()
+        order = sorted(drop.parts)
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
-        random.Random(seed).shuffle(complete)
+        random.Random(seed).shuffle(order)
         number = max((int(chunk.name.split("--")[1]) for chunk in listed), default=0)
         new = []
-        for objids in drop.groups(complete, hub.settings.chunk_size):
+        for objids in drop.groups(order, hub.settings.chunk_size):
             name = f"chunk--{number + len(new) + 1:05d}--{stamp}"
             data = drop.archive(name, objids)
             disk.write_whole(hub.folder / "chunks" / f"{name}.tar.gz", data)
@@ -83,7 +79,7 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
         if new:
             disk.write_whole(hub.folder / "chunks.csv", table(Chunk._fields, listed + new))
     print(
-        f"Added {len(complete)} triplets in {len(new)} chunks as drop {stamp}; "
+        f"Added {len(order)} triplets in {len(new)} chunks as drop {stamp}; "
         f"{len(incomplete)} were incomplete, {len(drop.already)} there already."
     )
     for objid in sorted(incomplete)[:_NAMED]:
@@ -91,7 +87,7 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
     if len(incomplete) > _NAMED:
         print(f"  and {len(incomplete) - _NAMED} more")
     if metadata is not None:
-        lacking = len(set(complete) - rows.keys())
+        lacking = len(drop.parts.keys() - rows.keys())
         print(f"  {lacking} triplets have no row in {metadata}, {unused} of its rows no stamps.")
     if problems:
         told = "; ".join(problems)
@@ -104,12 +100,12 @@ def _alone(hub):
     """Keep a second `add` away. Locks of the operating system do not reach across AFS and NFS."""
     lock = hub.folder / ".add.lock"
     try:
-        disk.create(lock, f"{os.uname().nodename} {os.getpid()} {now()}\n".encode())
+        disk.create(lock, f"process {os.getpid()} on {os.uname().nodename} since {now()}".encode())
     except FileExistsError:
-        host, pid, time = (read(lock, 1000).decode("utf-8", "replace").split() + ["?"] * 3)[:3]
+        who = read(lock, 1000).decode("utf-8", "replace") or "one that says nothing"
         raise HubError(
-            f"Another add runs on {host} as process {pid} since {time}: nothing was added. Wait "
-            f"for it; if there is no such process any more, remove {lock} and run this again."
+            f"Another add is at work, {who}: nothing was added. Wait for it; if there is no such "
+            f"process any more, remove {lock} and run this again."
         ) from None
     try:
         yield
@@ -118,6 +114,12 @@ def _alone(hub):
 
 
 def _unused_stamp(stamp, used):
+    if stamp is not None and not STAMP.fullmatch(stamp):
+        raise HubError(
+            f"{stamp!r} cannot name a drop: nothing was added. Use 1 to 64 letters, digits, _ and "
+            "-, no - in front and no --.",
+            USAGE,
+        )
     if stamp in used:
         raise HubError(
             f"The hub has a drop {stamp} already: nothing was added. Leave out --stamp, or choose "
@@ -132,26 +134,15 @@ def _unused_stamp(stamp, used):
 
 
 class _Drop:
-    """The stamps of one drop.
+    """The stamps of one drop, all their bytes in one file.
 
-    Parameters
-    ----------
-    file : binary file
-        Takes all their bytes.
-    known : set of str
-        The detections that the hub has already.
-
-    Attributes
-    ----------
-    parts : dict
-        Object ID -> kind -> (suffix, place, size, None), or (suffix, 0, 0, what is wrong with it).
-    already : set of str
-        Those of `known` that came again.
+    `parts` has, by Object ID and kind, (suffix, place, size) or what is wrong with the stamp;
+    `known` are the detections that the hub has, `already` those of them that came again.
     """
 
     def __init__(self, file, known):
         self.parts, self.known, self.already = {}, known, set()
-        self._file, self._end = file, 0
+        self._file = file
 
     def read(self, source):
         """Take in an archive or a folder; return what is wrong with it, or None."""
@@ -159,21 +150,18 @@ class _Drop:
         try:
             if path.is_dir():
                 stream = _walk(path)
-            elif path.exists() and not path.is_file():
+            elif path.exists() and not path.is_file():  # a pipe would keep us waiting
                 raise stamps.StampError("it is neither an archive nor a folder")
             else:
-                stream = (
-                    (name, data, _TOO_LARGE)
-                    for name, data in stamps.members(path, limit=float("inf"))
-                )
-            for name, data, trouble in stream:
+                stream = stamps.members(path, limit=float("inf"))
+            for name, data in stream:
                 found = True
-                self._take(*stamps.parse_name(name), data, trouble)
+                self._take(*stamps.parse_name(name), data)
         except stamps.StampError as error:
             return f"{source}: {error}"
         return None if found else f"{source}: there are no stamps in it"
 
-    def _take(self, kind, objid, suffix, data, trouble):
+    def _take(self, kind, objid, suffix, data):
         if objid in self.known:
             self.already.add(objid)
             return
@@ -181,26 +169,22 @@ class _Drop:
         if kind in parts:  # the first of several counts
             return
         if data is None:
-            parts[kind] = suffix, 0, 0, trouble
-            return
-        self._file.write(data)
-        parts[kind] = suffix, self._end, len(data), None
-        self._end += len(data)
+            parts[kind] = _UNREADABLE
+        else:
+            parts[kind] = suffix, self._file.tell(), len(data)
+            self._file.write(data)
 
-    def sort_out(self):
-        """Return the complete Object IDs, sorted, and a dict of the others with the reason."""
-        complete, incomplete = [], {}
-        for objid, parts in sorted(self.parts.items()):
-            reasons = [
-                f"{kind} {parts[kind][3] if kind in parts else 'is missing'}"
-                for kind in stamps.KINDS
-                if kind not in parts or parts[kind][3]
-            ]
+    def take_out_incomplete(self):
+        """Leave only whole triplets in `parts`; return why, by Object ID, for the others."""
+        incomplete = {}
+        for objid, parts in self.parts.items():
+            found = {kind: parts.get(kind, "is missing") for kind in stamps.KINDS}
+            reasons = [f"{kind} {why}" for kind, why in found.items() if isinstance(why, str)]
             if reasons:
                 incomplete[objid] = ", ".join(reasons)
-            else:
-                complete.append(objid)
-        return complete, incomplete
+        for objid in incomplete:
+            del self.parts[objid]
+        return incomplete
 
     def groups(self, objids, most):
         """Cut a list of detections into those of one chunk each, by number and by size."""
@@ -225,7 +209,7 @@ class _Drop:
         ):
             for objid in objids:
                 for kind in stamps.KINDS:
-                    suffix, place, size, _ = self.parts[objid][kind]
+                    suffix, place, size = self.parts[objid][kind]
                     entry = tarfile.TarInfo(f"{name}/{kind}{objid}{suffix}")
                     entry.size = size
                     self._file.seek(place)
@@ -234,7 +218,7 @@ class _Drop:
 
 
 def _walk(top):
-    """Go through the stamps in a folder: name, content or None, and then why not."""
+    """Go through the stamps in a folder as `stamps.members` goes through an archive."""
 
     def refuse(error):
         raise stamps.StampError(f"{error.filename} cannot be read ({error.strerror})")
@@ -242,27 +226,17 @@ def _walk(top):
     for folder, folders, names in os.walk(top, onerror=refuse):
         folders.sort()
         for name in sorted(filter(stamps.parse_name, names)):
-            path = Path(folder, name)
-            try:
-                large = path.lstat().st_size > stamps.MEMBER_LIMIT
-                data = None if large else read(path, stamps.MEMBER_LIMIT)
-            except (OSError, HubError):
-                yield name, None, "cannot be read"
-            else:
-                yield name, data, _TOO_LARGE
+            data = None
+            with contextlib.suppress(OSError, HubError):
+                data = read(Path(folder, name), stamps.MEMBER_LIMIT)
+            yield name, data
 
 
 def _read_table(path, wanted):
-    """Read a metadata table.
+    """Read a metadata table, of which only the wanted Object IDs are kept.
 
-    Returns
-    -------
-    columns : list of str
-        Without OBJID.
-    rows : dict
-        Object ID -> its other fields; the first row of several, and of the wanted ones only.
-    unused : int
-        How many rows are not wanted.
+    Returns its columns without OBJID, a dict of the other fields by Object ID (the first row of
+    several counts), and how many rows are not wanted.
     """
     columns, rows, unused = [], {}, 0
     if path is None:
@@ -274,9 +248,7 @@ def _read_table(path, wanted):
             columns = [column.strip() for column in next(lines, ())]
             if "OBJID" not in columns:
                 found = ", ".join(columns)[:500] or "none"
-                raise HubError(
-                    f"{path} has no column OBJID: nothing was added. Its columns are: {found}."
-                )
+                raise ValueError(f"it has no column OBJID; its columns are {found}")
             place = columns.index("OBJID")
             for line in filter(None, lines):
                 if len(line) != len(columns):

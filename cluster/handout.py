@@ -1,30 +1,27 @@
 """The next chunk for a person: one they have begun elsewhere, else a new claim.
 
-A claim is two files of one line, ``USER TIME``. ``people/USER/NAME`` comes first and says that the
-chunk is meant for this person, ``claims/NAME/SLOT`` (1, 2, 3 …, no gaps) makes it true. Both are
-created exclusively, which decides every race:
+A claim is two files of one line, ``USER TIME``. ``claims/NAME/SLOT`` (1, 2, 3 …, no gaps) takes one
+of the chunk's places, ``people/USER/NAME`` then tells the person's own commands. Both are created
+exclusively, which decides every race:
 
 - A slot is tried only when all the slots below it have been looked at, so whoever creates it knows
-  that there was room. Who comes second reads the claim that was faster, and looks again.
-- Two laptops of one person meet in ``people/USER/NAME``; each finds the slot of the other its own.
-- After a crash between the two files the slot is made the next time; if others have filled the
-  chunk by then, ``people/USER/NAME`` is taken back. Nobody had been given that chunk.
+  that there was room, and that this person, on another laptop, was not in yet. Who comes second
+  reads the claim that was faster, and looks again.
+- After a crash between the two files nobody had been given the chunk; when the person comes to it
+  again, the slot is found to be theirs and the second file is made.
 
 Standard library only.
 """
 
 import contextlib
 import os
-import re
 import time
 from datetime import datetime, timezone
 from typing import NamedTuple
 
 import disk
-from cluster.hub import ANSWER, NOTHING_LEFT, USAGE, Hub, HubError, account_name, is_user, now, read
-
-_HELD = re.compile(r"[A-Za-z0-9@%+=._,-]{1,200}")  # a chunk from elsewhere may have any safe name
-_SLOT = re.compile(r"[1-9][0-9]{0,8}")
+import labels
+from cluster.hub import ANSWER, NOTHING_LEFT, TIME, Hub, HubError, account_name, now, read
 
 
 class Claim(NamedTuple):
@@ -46,9 +43,6 @@ def hand_out(folder, have=(), as_user=None):
     as_user : str, optional
         See `Hub.speaker`.
     """
-    for name in have:
-        if not _HELD.fullmatch(name):
-            raise HubError(f"{name!r} is no chunk's name: nothing was handed out.", USAGE)
     hub = Hub(folder)
     user = hub.speaker(as_user)
     hub.person(user)
@@ -63,63 +57,50 @@ def hand_out(folder, have=(), as_user=None):
 
 
 def _begun(hub, user, names):
-    """Return the oldest of a person's own chunks."""
-    if not names:
+    """Return the chunk that this person claimed first, of these."""
+    if not names:  # the list of chunks may be long
         return None
+    listed = [chunk for chunk in hub.chunks() if chunk.name in names]
     folder = hub.person(user)
-    listed = {chunk.name: chunk for chunk in hub.chunks() if chunk.name in names}
-    for name in sorted(listed, key=lambda name: (read_claim(folder / name).time, name)):
-        if _take(hub, name, user):
-            return listed[name]
-    return None
+    return min(listed, key=lambda chunk: read_claim(folder / chunk.name).time, default=None)
 
 
 def _new(hub, user, claimed):
-    """Return the oldest chunk that has room and that this person never had."""
+    """Claim the oldest chunk that has room and that this person never had."""
     for chunk in hub.chunks():
-        if chunk.name not in claimed and _take(hub, chunk.name, user):
+        if chunk.name not in claimed and _claim(hub, chunk.name, user):
             return chunk
     return None
 
 
-def _take(hub, name, user):
+def _claim(hub, name, user):
     """Get a person into a chunk, unless enough others are; return whether they are in now."""
     slots = hub.folder / "claims" / name
-    meant = hub.folder / "people" / user / name
     line = f"{user} {now()}\n".encode()
-    taken = [int(entry) for entry in os.listdir(slots) if _SLOT.fullmatch(entry)]
-    claims = [read_claim(slots / str(slot)) for slot in taken]
-    mine = any(claim.user == user for claim in claims)
-    live = sum(is_live(hub, name, claim) for claim in claims)
-    if mine or live < hub.settings.labelers:
+    taken = list(filter(str.isdecimal, os.listdir(slots)))
+    last = max(map(int, taken), default=0)
+    claims = [read_claim(slots / slot) for slot in taken]
+    while all(claim.user != user for claim in claims):
+        if sum(is_live(hub, name, claim) for claim in claims) >= hub.settings.labelers:
+            return False
+        last += 1
+        slot = slots / str(last)
         with contextlib.suppress(FileExistsError):
-            disk.create(meant, line)
-    slot = max(taken, default=0)
-    while not mine and live < hub.settings.labelers:
-        slot += 1
-        try:
-            disk.create(slots / str(slot), line)
-            mine = True
-        except FileExistsError:
-            claim = read_claim(slots / str(slot))
-            mine = claim.user == user
-            live += is_live(hub, name, claim)
-    if not mine:
-        meant.unlink(missing_ok=True)
-    return mine
+            disk.create(slot, line)
+        claims.append(read_claim(slot))
+    with contextlib.suppress(FileExistsError):
+        disk.create(hub.folder / "people" / user / name, line)
+    return True
 
 
 def read_claim(path):
-    """Read a claim; one that was left empty is its file owner's, of the time it was made."""
+    """Read a claim; one that makes no sense is its file owner's, of the time it was made."""
     for _ in range(50):
-        try:
-            info = path.lstat()
-        except FileNotFoundError:  # taken back at this very moment
-            return Claim("", time.time())
+        info = path.lstat()
         try:
             user, text = read(path, 200).decode().split()
-            at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-            if is_user(user):
+            at = datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)
+            if labels.is_user(user):
                 return Claim(user, at.timestamp())
         except (OSError, HubError, ValueError):
             pass

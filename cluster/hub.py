@@ -24,7 +24,8 @@ from typing import NamedTuple
 import disk
 import labels
 
-USAGE, NOTHING_LEFT, DAMAGED, REFUSED = 2, 3, 6, 7  # exit statuses; the others are 0 and 1
+USAGE, NOTHING_LEFT, NOT_ALLOWED, DAMAGED, REFUSED = 2, 3, 5, 6, 7  # exit statuses, with 0 and 1
+TIME = "%Y-%m-%dT%H:%M:%SZ"  # as the hub writes it, UTC
 ANSWER = "artifactspy-1"  # what the line begins with that the laptop looks for
 FILE_LIMIT = 64 << 20  # bytes; a label file of a million rows has some 60 MB
 
@@ -41,14 +42,19 @@ _MODES = {  # of the folders; 3: members keep the group, and nobody removes anot
     "training": 0o2755,
     "expert": 0o700,
 }
-_SETTINGS = (
-    # name, value, smallest, largest, what it says
-    ("labelers", 3, 1, 1000, "How many people label each chunk."),
-    ("chunk_size", 50, 1, 5000, "Detections in a chunk: some ten minutes' work."),
-    ("claim_expiry_days", 14, 1, 36500, "After so many days a chunk goes to someone else too."),
-    ("gold_share", 0.1, 0, 1, "Share of the chunks that the expert labels too."),
-    ("group_column", "SNID", "", "\uffff", "The metadata column that tells what is one object."),
-)
+_INI = """\
+[hub]
+# How many people label each chunk.
+labelers = {labelers}
+# Detections in a chunk: some ten minutes' work.
+chunk_size = {chunk_size}
+# After so many days a chunk goes to someone else too.
+claim_expiry_days = {claim_expiry_days}
+# Share of the chunks that the expert labels too.
+gold_share = {gold_share}
+# The metadata column that tells what is one object.
+group_column = {group_column}
+"""
 _SCRIPT = """\
 #!/bin/sh
 # Runs the hub's commands on the folder this file lies in; ./hub --help lists them.
@@ -78,15 +84,7 @@ exec "$python" -s -m cluster "$verb" "$hub" "$@"
 
 
 class HubError(Exception):
-    """The hub did not do what was asked; the message is the sentence that the user reads.
-
-    Parameters
-    ----------
-    sentence : str
-        What failed, what is safe, what to do next.
-    status : int
-        The exit status.
-    """
+    """The hub did not do what was asked: the sentence that the user reads, and the exit status."""
 
     def __init__(self, sentence, status=1):
         super().__init__(sentence)
@@ -105,33 +103,20 @@ class Chunk(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What hub.ini says; see there."""
+    """What hub.ini says, which explains each, and what holds where it does not."""
 
-    labelers: int
-    chunk_size: int
-    claim_expiry_days: int
-    gold_share: float
-    group_column: str
+    labelers: int = 3
+    chunk_size: int = 50
+    claim_expiry_days: int = 14
+    gold_share: float = 0.1
+    group_column: str = "SNID"
 
 
 class Hub:
-    """A hub's folder, opened by one of its commands.
+    """A hub's folder (an absolute path), opened by one of its commands.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Absolute.
-
-    Attributes
-    ----------
-    owner : int
-        The uid that the folder belongs to.
-    settings : Settings
-
-    Raises
-    ------
-    HubError
-        It is no hub, or hub.ini cannot be understood.
+    `owner` is the uid it belongs to, `settings` what its hub.ini says. Raises HubError if it is no
+    hub, or hub.ini cannot be understood.
     """
 
     def __init__(self, folder):
@@ -165,11 +150,11 @@ class Hub:
                 "Your labels are safe where they are.",
                 REFUSED,
             )
-        if not is_user(user):
+        if not labels.is_user(user):
             raise HubError(
                 f"The hub cannot keep anyone under the name {user!r}: a name has 1 to 32 letters, "
-                "digits and ._- without --, and begins with a letter or digit. Your labels are "
-                "safe where they are; ask the hub's owner for help.",
+                "digits and ._- without --, and begins with a letter, a digit or _. Your labels "
+                "are safe where they are; ask the hub's owner for help.",
                 USAGE if user != account else REFUSED,
             )
         return user
@@ -184,12 +169,7 @@ class Hub:
             )
 
     def chunks(self):
-        """Go through chunks.csv, oldest first.
-
-        Yields
-        ------
-        Chunk
-        """
+        """Go through chunks.csv, oldest first, a `Chunk` at a time."""
         path = self.folder / "chunks.csv"
         with open(path, newline="", encoding="utf-8", errors="replace", opener=_plain) as file:
             rows = csv.reader(file)
@@ -228,17 +208,10 @@ class Hub:
         return folder
 
     def claimed(self, user):
-        """Return what a person's folder tells.
-
-        Returns
-        -------
-        claimed, finished : set of str
-            Names of chunks.
-        """
-        try:
-            entries = set(os.listdir(self.folder / "people" / user))
-        except FileNotFoundError:
-            entries = set()
+        """Return two sets of chunks' names: what a person claimed, and what of it is finished."""
+        entries = set()
+        with contextlib.suppress(FileNotFoundError):
+            entries.update(os.listdir(self.folder / "people" / user))
         claimed = {entry for entry in entries if CHUNK.fullmatch(entry)}
         return claimed, {name for name in claimed if f"{name}.done" in entries}
 
@@ -247,13 +220,8 @@ class Hub:
         _make_folder(self.folder / "claims" / name, _MODES["claims"])
 
 
-def is_user(name):
-    """Tell whether a folder of people/ can have this name: ``..`` and the like cannot."""
-    return labels.is_user(name) and name[0] not in ".-"
-
-
 def account_name(uid):
-    """Return the name of an account, or ``uid 1234`` (which is no USER) if it has none."""
+    """Return an account's name; without one, ``uid 1234``, which is no USER."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -262,14 +230,15 @@ def account_name(uid):
 
 def now():
     """Return the time as the hub writes it: UTC, ISO 8601."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(timezone.utc).strftime(TIME)
 
 
 def table(header, rows):
     """Return the bytes of a CSV: RFC 4180, UTF-8, LF."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows((header, *rows))
-    return text.getvalue().encode()
+    # with LF alone for an end, csv leaves a CR in a field unquoted, and reads a row's end there
+    csv.writer(text, lineterminator="\r\n").writerows((header, *rows))
+    return text.getvalue().replace("\r\n", "\n").encode()
 
 
 def read(path, limit=FILE_LIMIT):
@@ -300,21 +269,21 @@ def _plain(path, flags):
 
 def _read_settings(path):
     parser = configparser.ConfigParser(interpolation=None)
+    parser.read_dict({"hub": Settings()._asdict()})
     try:
         parser.read_string(read(path).decode(), str(path))
-        section = parser["hub"] if parser.has_section("hub") else {}
-        values = []
-        for name, value, smallest, largest, _ in _SETTINGS:
-            values.append(type(value)(section.get(name, value)))
-            if not smallest <= values[-1] <= largest:
-                raise ValueError(f"{name} is not from {smallest} to {largest}")
+        section = parser["hub"]
+        values = (type(value)(section[name]) for name, value in Settings()._asdict().items())
+        settings = Settings(*values)
+        if min(settings[:3]) < 1 or not 0 <= settings.gold_share <= 1:
+            raise ValueError("counts and days begin at 1, a share is from 0 to 1")
     except (configparser.Error, ValueError) as error:
         reason = " ".join(str(error).split())
         raise HubError(
             f"{path} cannot be understood ({reason}): nothing was changed. The hub's owner should "
             "correct it; deleted, 'init' makes it anew."
         ) from error
-    return Settings(*values)
+    return settings
 
 
 def init(folder):
@@ -331,7 +300,8 @@ def init(folder):
     if info.st_uid != os.getuid():
         raise HubError(
             f"{hub} belongs to {account_name(info.st_uid)}: nothing was changed. Take a folder of "
-            "your own, or ask its owner."
+            "your own, or ask its owner.",
+            REFUSED,
         )
     # whoever can write into the hub itself could put another list of chunks in the place of ours
     _set_mode(hub, (stat.S_IMODE(info.st_mode) | 0o2000) & ~0o022)
@@ -344,20 +314,17 @@ def init(folder):
                 "they do not exist. Bring it back from a backup, or empty chunks/ to begin anew."
             )
         disk.create(hub / "chunks.csv", table(Chunk._fields, ()))
-    settings = "[hub]\n" + "".join(
-        f"# {entry[4]}\n{entry[0]} = {entry[1]}\n" for entry in _SETTINGS
-    )
     clone = Path(__file__).resolve().parent.parent
     script = _SCRIPT.format(python=shlex.quote(sys.executable), clone=shlex.quote(str(clone)))
     with contextlib.suppress(FileExistsError):
-        disk.create(hub / "hub.ini", settings.encode())
+        disk.create(hub / "hub.ini", _INI.format(**Settings()._asdict()).encode())
     with contextlib.suppress(FileExistsError):
         disk.create(hub / "hub", os.fsencode(script), 0o777)
     opened = Hub(hub)
     for chunk in opened.chunks():
         opened.open_claims(chunk.name)
     place = shlex.quote(str(hub))
-    open_to, closed = [name for name in _MODES if _MODES[name] & 0o020], "expert"
+    shared = " ".join(f"{place}/{name}" for name, mode in _MODES.items() if mode & 0o020)
     print(
         f"{hub} is a hub: {opened.settings.labelers} people label each chunk (hub.ini).\n\n"
         "Let your labelers in, once, before the first add. With ordinary groups:\n"
@@ -365,8 +332,8 @@ def init(folder):
         "On AFS, which ignores group modes:\n"
         f"  fs setacl -dir {place} {place}/chunks {place}/metadata {place}/training "
         "-acl GROUP rl\n"
-        f"  fs setacl -dir {' '.join(f'{place}/{name}' for name in open_to)} -acl GROUP rlidw\n"
-        f"  fs setacl -dir {place}/{closed} -acl GROUP none\n\n"
+        f"  fs setacl -dir {shared} -acl GROUP rlidw\n"
+        f"  fs setacl -dir {place}/expert -acl GROUP none\n\n"
         f"Next: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv"
     )
     return 0

@@ -34,7 +34,6 @@ from cluster.hub import (
     Hub,
     HubError,
     account_name,
-    is_user,
     now,
     read,
     table,
@@ -78,43 +77,36 @@ def receive(folder, file, sha256, as_user=None):
             "not taken in and is safe on your side.",
             REFUSED,
         )
+    person = hub.person(user)
     part = hub.folder / "incoming" / f".{file}.part"
-    name, data = _kept(hub, file, sha256) or _keep(hub, part, file, sha256)
+    name, data = _keep(part, file, sha256)
     with contextlib.suppress(OSError):
         part.unlink()
-    good, bad = _settled(hub, name) or _verify(hub, user, name, data)
-    _close_claims(hub, user, name, good)
+    chunk_of = _chunk_finder(hub, user)
+    good, bad = _settled(hub, name) or _verify(hub, user, name, data, chunk_of)
+    _close_claims(hub, user, name, good, chunk_of)
+    os.utime(person)  # when they were last seen, as `status` tells
     told = f", {len(bad)} rejected (rejected/{name} says why)" if bad else ""
     print(f"{user}: {len(good)} rows of {file} verified{told}.")
     print(ANSWER, "received", file, len(good), len(bad))
     return 0
 
 
-def _kept(hub, file, sha256):
-    """Return name and content of an upload that came before, or None."""
-    for name in (file, _second(file, sha256)):
+def _keep(part, file, sha256):
+    """Put an upload where it stays, unless it is there; return its name and content."""
+    data = None
+    with contextlib.suppress(FileNotFoundError):
+        owner, data = part.lstat().st_uid, read(part)
+    # Only now: another process that receives the same upload keeps it first, then removes the part.
+    paths = [part.with_name(file), part.with_name(f"{file[:-4]}-{sha256[:8]}.csv")]
+    for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            data = read(hub.folder / "incoming" / name)
-            if hashlib.sha256(data).hexdigest() == sha256:
-                return name, data
-    return None
-
-
-def _second(file, sha256):
-    return f"{file[:-4]}-{sha256[:8]}.csv"
-
-
-def _keep(hub, part, file, sha256):
-    """Put the upload where it stays; what is kept are the very bytes that were summed."""
-    try:
-        owner = part.lstat().st_uid
-        data = read(part)
-    except FileNotFoundError:
-        if kept := _kept(hub, file, sha256):  # by another process, a moment ago
-            return kept
+            if hashlib.sha256(kept := read(path)).hexdigest() == sha256:
+                return path.name, kept
+    if data is None:
         raise HubError(
             f"No upload of {file} has arrived: it is safe on your side. Send it again.", DAMAGED
-        ) from None
+        )
     if owner != os.getuid():
         raise HubError(
             f"{part} belongs to {account_name(owner)}, not to you: it was not taken in and is safe "
@@ -127,50 +119,48 @@ def _keep(hub, part, file, sha256):
             f"{file} arrived damaged and was thrown away: it is safe on your side. Send it again.",
             DAMAGED,
         )
-    for name in (file, _second(file, sha256)):
+    for path in paths:
         with contextlib.suppress(FileExistsError):
-            _create_whole(hub.folder / "incoming" / name, data)
-            return name, data
-        if kept := _kept(hub, file, sha256):  # the name is taken by this very upload
-            return kept
+            _create_whole(path, data)
+            return path.name, data
+        if read(path) == data:  # another process was faster, with this very upload
+            return path.name, data
     raise HubError(f"{file} could not be kept: it is safe on your side. Ask the hub's owner.")
 
 
 def _create_whole(path, data):
     """Make a file at once whole and only if there is none of its name."""
+    # A copy: through the upload's own name a second scp could still write into what is kept.
     part = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    disk.write_whole(part, data)
     try:
-        disk.write_whole(part, data)
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links: two steps have to do
-            if os.path.lexists(path):
-                raise FileExistsError(path) from None
-            os.rename(part, path)
+        os.link(part, path)
         disk.sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        disk.create(path, data)
     finally:
-        part.unlink(missing_ok=True)
+        part.unlink()
 
 
 def _settled(hub, name):
     """Return the rows of verified/ and rejected/, if the upload has been through, else None."""
     path = hub.folder / "verified" / name
+    bad = []
     try:
-        if path.lstat().st_uid not in (os.getuid(), hub.owner):
-            raise HubError(
-                f"{path} is not your account's: nothing was changed, your labels are safe on your "
-                "side. Ask the hub's owner to remove it.",
-                REFUSED,
-            )
-        good = _rows(path)
+        owner, good = path.lstat().st_uid, _rows(path)
     except FileNotFoundError:
         return None
-    try:
-        return good, _rows(hub.folder / "rejected" / name)
-    except FileNotFoundError:
-        return good, []
+    if owner not in (os.getuid(), hub.owner):
+        raise HubError(
+            f"{path} is not your account's: nothing was changed, your labels are safe on your "
+            "side. Ask the hub's owner to remove it.",
+            REFUSED,
+        )
+    with contextlib.suppress(FileNotFoundError):
+        bad = _rows(hub.folder / "rejected" / name)
+    return good, bad
 
 
 def _rows(path):
@@ -179,9 +169,8 @@ def _rows(path):
     return list(csv.reader(io.StringIO(text, newline="")))[1:]
 
 
-def _verify(hub, user, name, data):
+def _verify(hub, user, name, data, chunk_of):
     """Part the good rows from the bad ones, and write both down."""
-    chunk_of = _chunk_finder(hub, user)
     latest = time.time() + 86400  # as wrong as clocks and time zones go
     good, bad = {}, []
     *lines, last = data.split(b"\n")
@@ -193,18 +182,17 @@ def _verify(hub, user, name, data):
             text = line[: labels.COMMENT_LIMIT].decode("utf-8", "replace")
             bad.append(_shown("", "", text, "", "", "", "the line is no row, or has no end"))
             continue
-        reason = labels.check(entry)
+        reason, chunk = labels.check(entry), None
         if reason is None and not _EARLIEST <= labels.given_at(entry) <= latest:
             reason = "TIME is before 2020 or in the future"
-        if reason is None and not "".join(entry).isprintable():
-            reason = "it has a character that cannot be shown"
-        chunk = None if reason else chunk_of(entry.objid, entry.metadata_stamp)
-        if reason or chunk is None:
+        if reason is None:
+            chunk = chunk_of(entry.objid, entry.metadata_stamp)
+        if chunk is None:
             bad.append(_shown(*entry, reason or f"OBJID is in no chunk that {user} was given"))
             continue
         # the laptop's file may have been renamed; the chunk knows which drop it is from
         entry = entry._replace(metadata_stamp=stamps.metadata_stamp(chunk))
-        good.pop(entry.objid, None)
+        good.pop(entry.objid, None)  # the last row counts, and stands where it came
         good[entry.objid] = [*entry, user]
     rejected = hub.folder / "rejected" / name
     if bad:
@@ -242,21 +230,21 @@ def _chunk_finder(hub, user):
     return chunk_of
 
 
-def _close_claims(hub, user, name, good):
+def _close_claims(hub, user, name, good, chunk_of):
     """Note what these rows dealt with, and close the claims on chunks of which nothing is left."""
+    person = hub.person(user)
     claimed, finished = hub.claimed(user)
-    chunk_of = _chunk_finder(hub, user)
     dealt = {}
     for objid, _, _, _, stamp, *_ in good:
         dealt.setdefault(chunk_of(objid, stamp), set()).add(objid)
-    for chunk in sorted(dealt.keys() & claimed - finished):
-        person, left = hub.person(user), set(hub.objids(chunk)) - dealt[chunk]
+    for chunk in dealt.keys() & claimed - finished:
+        left = set(hub.objids(chunk)) - dealt[chunk]
         if left:
             note = person / f"{chunk}.{_UPLOAD.fullmatch(name)[2]}"
             if not note.exists():
                 disk.write_whole(note, "\n".join(sorted(dealt[chunk])).encode())
             for path in person.glob(f"{chunk}.[0-9]*"):
-                left -= set(read(path).decode().split())
+                left -= set(read(path).decode("utf-8", "replace").split())
         if not left:
             with contextlib.suppress(FileExistsError):
                 disk.create(person / f"{chunk}.done", f"{user} {now()}\n".encode())
@@ -269,10 +257,10 @@ def collect(folder):
     """
     hub = Hub(folder)
     hub.owner_only("write labels.csv")
-    rows, _ = gather(hub)
-    header = ("USER", *labels.COLUMNS)
-    lines = [(user, *rows[user, objid]) for _, objid, user in _by_detection(rows)]
-    disk.write_whole(hub.folder / "labels.csv", table(header, lines))
+    rows = gather(hub)
+    keys = sorted(rows, key=lambda key: (int(key[1]), key[1], key[0]))
+    lines = [(user, *rows[user, objid]) for user, objid in keys]
+    disk.write_whole(hub.folder / "labels.csv", table(("USER", *labels.COLUMNS), lines))
     given = [key for key, row in rows.items() if row.action != labels.SKIPPED]
     people, detections = {user for user, _ in given}, {objid for _, objid in given}
     print(
@@ -280,10 +268,6 @@ def collect(folder):
         f"labels.csv; {len(rows) - len(given)} skipped."
     )
     return 0
-
-
-def _by_detection(rows):
-    return sorted((int(objid), objid, user) for user, objid in rows)
 
 
 def gather(hub):
@@ -294,26 +278,23 @@ def gather(hub):
 
     Returns
     -------
-    rows : dict
+    dict
         (USER, OBJID) -> `labels.Row`, the latest by TIME; of equal ones that of the last file.
-    seen : dict
-        USER -> time of their last upload, in seconds since 1970.
     """
-    rows, seen = {}, {}
+    rows = {}
     for path in sorted((hub.folder / "verified").iterdir()):
         match = _UPLOAD.fullmatch(path.name)
-        if match is None or not is_user(match[1]):
+        if match is None:
             continue
-        user, info = match[1], path.lstat()
-        if info.st_uid != hub.owner and account_name(info.st_uid) != user:
-            _set_aside(path, f"was written by {account_name(info.st_uid)}")
+        user, owner = match[1], path.lstat().st_uid
+        if owner != hub.owner and account_name(owner) != user:
+            _set_aside(path, f"was written by {account_name(owner)}")
             continue
         try:
             lines = _rows(path)
         except (OSError, HubError, csv.Error) as error:
             _set_aside(path, f"cannot be read ({error})")
             continue
-        seen[user] = max(seen.get(user, 0), info.st_mtime)
         for line in lines:
             entry = labels.Row(*line[:-1]) if len(line) == len(_VERIFIED) else None
             if entry is None or line[-1] != user or labels.check(entry):
@@ -322,7 +303,7 @@ def gather(hub):
             old = rows.get((user, entry.objid))
             if old is None or labels.given_at(entry) >= labels.given_at(old):
                 rows[user, entry.objid] = entry
-    return rows, seen
+    return rows
 
 
 def _set_aside(path, why):

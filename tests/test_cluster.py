@@ -291,7 +291,7 @@ def test_help_lists_the_verbs_and_gives_an_example_of_each(empty):
     [
         (lambda hub: (hub / "hub.ini").write_text("labelers = 3"), "hub.ini cannot be understood"),
         (lambda hub: setting(hub, "labelers", "many"), "hub.ini cannot be understood"),
-        (lambda hub: setting(hub, "labelers", "0"), "labelers is not from 1"),
+        (lambda hub: setting(hub, "labelers", "0"), "counts and days begin at 1"),
         (lambda hub: (hub / "hub.ini").write_bytes(b"\xff\xfe"), "hub.ini cannot be understood"),
         (lambda hub: (hub / "hub.ini").unlink(), "There is no hub"),
         (lambda hub: (hub / "chunks.csv").write_text("name,sum\n"), "chunks.csv is damaged"),

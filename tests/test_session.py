@@ -139,7 +139,7 @@ def test_practice_on_fresh_stamps(start):
 
 
 def test_the_verdict_of_practice():
-    subject = session.Session(chosen_for_test(), *[lambda *_: None] * 3)
+    subject = session.Session(chosen_for_test(), *[lambda *_: None] * 4)
     subject._truth = {"1": ("Good", "HINT")}
     for action, agrees in (("Good", True), ("Marginal", False), ("Unsure", None)):
         subject._answers["1"] = labels.row("1", action)

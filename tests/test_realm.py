@@ -1,0 +1,533 @@
+"""The way to a real host: a real sshd that wants a real ticket of a real KDC, all on loopback."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import realm
+from conftest import ROOT, tarball, triplets, verified, wait_until
+from realm import PASSWORD, REALM, USER
+
+import labels
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an sshd of its own")
+
+
+@pytest.fixture(scope="module")
+def _site():
+    site = realm.Site()
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def site(_site):
+    _site.revive()
+    return _site
+
+
+@pytest.fixture
+def hub(site, tmp_path):
+    """A hub behind the sshd, with one chunk of 12 detections, 101 to 112."""
+    return site.make_hub(tarball(tmp_path / "drop.tar.gz", triplets(range(101, 113))))
+
+
+class Laptop:
+    """A laptop of this site, on which sync.sh is called by hand."""
+
+    def __init__(self, site, hub, home, shell="sh"):
+        self.site, self.home, self.shell = site, home, shell.split()
+        self.data = home / "data"
+        self.data.mkdir(parents=True)
+        settings = f"hub = {site.address(hub)}\nrealm = {REALM}\n"
+        (self.data / "settings.ini").write_text(f"[artifactspy]\n{settings}")
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "ARTIFACTSPY_DATA": str(self.data),
+            **site.laptop(home),
+        }
+
+    def command(self, verb):
+        return [*self.shell, str(ROOT / "sync.sh"), verb]
+
+    def sync(self, verb):
+        return subprocess.run(
+            self.command(verb),
+            env=self.environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def begin(self, verb):
+        return subprocess.Popen(
+            self.command(verb),
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def slow_down(self):
+        """Limit what scp copies to 100 kB/s, with its own option: the real scp, on a slow line."""
+        folder = self.home / "bin"
+        folder.mkdir()
+        (folder / "scp").write_text('#!/bin/sh\nexec /usr/bin/scp -l 800 "$@"\n')
+        (folder / "scp").chmod(0o755)
+        self.environment["PATH"] = f"{folder}:{self.environment['PATH']}"
+
+    def speed_up(self):
+        shutil.rmtree(self.home / "bin")
+
+    def write_labels(self, *rows, size=0):
+        folder = self.data / "labels" / "waiting"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = labels.LabelFile(folder, USER)
+        for objid, action in rows:
+            file.append(labels.row(objid, action, "x" * size, "drop0"))
+        file.close()
+        return file.path
+
+    def chunks(self):
+        return sorted(path.name for path in (self.data / "chunks").iterdir())
+
+    def sent(self):
+        return sorted(path.name for path in (self.data / "labels" / "sent").iterdir())
+
+
+@pytest.fixture(params=["dash", "bash --posix"])
+def laptop(request, site, hub, tmp_path):
+    """A laptop with a ticket."""
+    laptop = Laptop(site, hub, tmp_path / "laptop", request.param)
+    site.get_ticket(laptop.home)
+    yield laptop
+    assert not strays(laptop.home), "a process is left"
+    assert not list(laptop.data.glob("**/*.part")), "a part is left here"
+
+
+def strays(home):
+    """Return the command lines of living processes that belong to a laptop's program."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes()
+            words = (process / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if f"ARTIFACTSPY_DATA={home}".encode() in environment and words:
+            found.append(words.replace(b"\0", b" ").decode())
+    return found
+
+
+def one_sentence(done, code):
+    assert done.returncode == code, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+# sync.sh: what goes well
+
+
+def test_fetch_and_upload_over_ssh(laptop, hub):
+    assert laptop.sync("fetch").stdout == "Fetched chunk--00001--drop0.\n"
+    path = laptop.write_labels(("101", "Good"), ("102", "Unsure"))
+    assert laptop.sync("upload").stdout == "The hub has taken in 2 labels.\n"
+    assert laptop.sent() == [path.name]
+    assert verified(hub) == {"101": "Good", "102": "Unsure"}
+    assert "Nothing is left" in one_sentence(laptop.sync("fetch"), 3)
+    assert not list(hub.glob("incoming/.*"))
+    owner = (hub / "verified" / path.name).stat().st_uid
+    assert owner == laptop.site.uid  # the ticket decides who speaks
+
+
+def test_an_scp_of_the_old_protocol_works_too(laptop, hub):
+    folder = laptop.home / "bin"
+    folder.mkdir()
+    (folder / "scp").write_text('#!/bin/sh\nexec /usr/bin/scp -O "$@"\n')
+    (folder / "scp").chmod(0o755)
+    laptop.environment["PATH"] = f"{folder}:{laptop.environment['PATH']}"
+    assert laptop.sync("fetch").returncode == 0
+    laptop.write_labels(("101", "Good"))
+    assert laptop.sync("upload").returncode == 0
+    assert verified(hub) == {"101": "Good"}
+
+
+def test_a_login_shell_that_greets_disturbs_nothing(laptop, site):
+    profile = site.remote_home / ".ssh"
+    profile.mkdir(exist_ok=True)
+    (profile / "rc").write_text("echo 'Welcome to the cluster'; echo 'artifactspy 2 is out' >&2\n")
+    try:
+        assert laptop.sync("fetch").returncode == 0
+        assert laptop.chunks() == ["chunk--00001--drop0.tar.gz"]
+    finally:
+        shutil.rmtree(profile)
+
+
+def test_status_tells_the_ticket_and_its_end(laptop):
+    laptop.sync("fetch")
+    laptop.write_labels(("101", "Good"))
+    said = laptop.sync("status").stdout
+    assert re.search(rf"ticket   {USER}@{REALM}, until \d\d/\d\d/\d\d \d\d:\d\d:\d\d", said)
+    assert "stamps   11 detections to label, in 1 chunks" in said
+    assert "labels   1 files waiting" in said
+
+
+def test_a_ticket_of_somebody_else_is_left_alone(laptop, site):
+    site.get_ticket(laptop.home, "colleague", "other")
+    before = (laptop.home / "ticket").read_bytes()
+    assert "no valid ticket" in one_sentence(laptop.sync("fetch"), 5)
+    own = {**site.laptop(laptop.home), "KRB5CCNAME": f"FILE:{laptop.home}/krb5cc_artifactspy_0"}
+    words = ["kinit", "-f", f"{USER}@{REALM}"]
+    realm.run(*words, env={**site.environment, **own}, input=PASSWORD + "\n")
+    assert laptop.sync("fetch").returncode == 0
+    assert (laptop.home / "ticket").read_bytes() == before
+
+
+# sync.sh: what goes wrong, and comes back
+
+
+def test_without_a_ticket_it_is_code_5(laptop, site):
+    (laptop.home / "ticket").unlink()
+    path = laptop.write_labels(("101", "Good"))
+    for verb in ("fetch", "upload"):
+        assert "There is no valid ticket for" in one_sentence(laptop.sync(verb), 5)
+    assert "no terminal to ask" in one_sentence(laptop.sync("login"), 5)
+    assert "ticket   none for" in laptop.sync("status").stdout
+    site.get_ticket(laptop.home)
+    assert laptop.sync("fetch").returncode == 0 and laptop.sync("upload").returncode == 0
+    assert laptop.sent() == [path.name]
+
+
+def test_an_expired_ticket_is_code_5(laptop, site):
+    site.get_ticket(laptop.home, lifetime="2s")
+    environment = {**site.environment, **site.laptop(laptop.home)}
+
+    def expired():
+        return subprocess.run(["klist", "-s"], env=environment, check=False).returncode
+
+    wait_until(expired, what="the ticket's end")
+    assert "There is no valid ticket for" in one_sentence(laptop.sync("fetch"), 5)
+
+
+def test_somebody_whom_the_host_does_not_know_is_code_5(laptop, site):
+    site.get_ticket(laptop.home, "colleague", "other")
+    settings = laptop.data / "settings.ini"
+    settings.write_text(settings.read_text().replace(USER, "colleague"))
+    assert "does not let colleague@" in one_sentence(laptop.sync("fetch"), 5)
+
+
+def test_a_host_that_is_down_is_code_4_until_it_is_back(laptop, site, hub):
+    path = laptop.write_labels(("101", "Good"))
+    site.stop_sshd()
+    for verb in ("fetch", "upload"):
+        sentence = one_sentence(laptop.sync(verb), 4)
+        assert "localhost cannot be reached" in sentence
+    site.start_sshd()
+    assert laptop.sync("fetch").returncode == 0 and laptop.sync("upload").returncode == 0
+    assert laptop.sent() == [path.name] and verified(hub) == {"101": "Good"}
+
+
+def test_a_host_that_goes_down_during_a_fetch_costs_nothing(laptop, site, tmp_path):
+    big = {name: data * 4 for name, data in triplets(range(1, 51)).items()}
+    hub = site.make_hub(tarball(tmp_path / "big.tar.gz", big))
+    settings = laptop.data / "settings.ini"
+    settings.write_text(f"[artifactspy]\nhub = {site.address(hub)}\nrealm = {REALM}\n")
+    laptop.slow_down()
+    fetching = laptop.begin("fetch")
+    folder = laptop.data / "chunks"
+    wait_until(lambda: any(part.stat().st_size for part in folder.glob(".*.part")))
+    site.stop_sshd()
+    _, said = fetching.communicate()
+    assert fetching.returncode == 4 and "the chunk stays yours" in said
+    assert laptop.chunks() == []
+    site.start_sshd()
+    laptop.speed_up()
+    assert laptop.sync("fetch").returncode == 0 and len(laptop.chunks()) == 1
+    assert len(list(hub.glob("claims/*/*"))) == 1
+
+
+def test_a_host_that_goes_down_during_an_upload_costs_nothing(laptop, site, hub):
+    laptop.sync("fetch")
+    path = laptop.write_labels(*[(str(101 + n % 12), "Good") for n in range(150)], size=2000)
+    laptop.slow_down()
+    sending = laptop.begin("upload")
+    wait_until(lambda: any(part.stat().st_size for part in hub.glob("incoming/.*.part")))
+    site.stop_sshd()
+    _, said = sending.communicate()
+    assert sending.returncode == 4 and "The labels are safe in" in said
+    assert path.exists() and not verified(hub)
+    site.start_sshd()
+    laptop.speed_up()
+    assert laptop.sync("upload").returncode == 0
+    assert laptop.sent() == [path.name] and len(verified(hub)) == 12
+    assert not list(hub.glob("incoming/.*"))
+
+
+def test_an_acknowledgement_that_is_lost_counts_nothing_twice(laptop, site, hub):
+    laptop.sync("fetch")
+    path = laptop.write_labels(("101", "Good"))
+    script = hub / "hub"
+    script.rename(hub / "real-hub")
+    script.write_text(f'#!/bin/sh\n"{hub}/real-hub" "$@" >/dev/null\nexec sleep 60\n')
+    script.chmod(0o755)
+    sending = laptop.begin("upload")
+    wait_until(lambda: verified(hub))
+    site.stop_sshd()
+    sending.communicate()
+    assert sending.returncode == 4 and path.exists()
+    (hub / "real-hub").rename(script)
+    site.start_sshd()
+    assert laptop.sync("upload").returncode == 0
+    assert laptop.sent() == [path.name] and verified(hub) == {"101": "Good"}
+
+
+def test_a_chunk_altered_on_the_way_is_code_6(laptop, hub):
+    (path,) = hub.glob("chunks/*.tar.gz")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes(9))
+    assert "arrived damaged" in one_sentence(laptop.sync("fetch"), 6)
+    assert laptop.chunks() == []
+    path.write_bytes(whole)
+    assert laptop.sync("fetch").returncode == 0
+    assert len(list(hub.glob("claims/*/*"))) == 1
+
+
+def test_a_hub_whose_disk_is_full_keeps_the_labels_here(laptop, site, small_disk):
+    small_disk.chmod(0o755)
+    parents = list(small_disk.parents)[:-2]
+    modes = [(parent, parent.stat().st_mode) for parent in parents]
+    for parent in parents:
+        parent.chmod(0o755)
+    hub = site.make_hub(folder=small_disk / "hub")
+    settings = laptop.data / "settings.ini"
+    settings.write_text(f"[artifactspy]\nhub = {site.address(hub)}\nrealm = {REALM}\n")
+    path = laptop.write_labels(*[(str(n), "Good") for n in range(1, 300)], size=900)
+    try:
+        sentence = one_sentence(laptop.sync("upload"), 1)
+        assert "The labels are safe in" in sentence and path.exists()
+        assert not list(hub.glob("incoming/.*")) and not verified(hub)
+    finally:
+        for parent, mode in modes:
+            parent.chmod(mode)
+
+
+def test_a_hub_that_may_not_be_written_to_keeps_the_labels_here(laptop, hub):
+    laptop.sync("fetch")
+    path = laptop.write_labels(("101", "Good"))
+    (hub / "incoming").chmod(0o755)
+    sentence = one_sentence(laptop.sync("upload"), 1)
+    assert "The labels are safe in" in sentence and path.exists()
+    (hub / "incoming").chmod(0o3775)
+    assert laptop.sync("upload").returncode == 0
+
+
+def test_a_folder_without_a_hub_is_code_7(laptop, hub):
+    (hub / "hub").unlink()
+    assert "There is no hub in" in one_sentence(laptop.sync("fetch"), 7)
+
+
+def test_an_unknown_host_key_is_never_accepted_unasked(laptop, site):
+    site.known_hosts.write_text("")
+    assert "host key of localhost is not known here" in one_sentence(laptop.sync("fetch"), 5)
+    assert site.known_hosts.read_text() == ""
+
+
+def test_a_changed_host_key_lets_nobody_in(laptop, site):
+    realm.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", laptop.home / "other")
+    key = (laptop.home / "other.pub").read_text()
+    site.known_hosts.write_text(f"[localhost]:{site.ssh_port} {key}")
+    assert "another host key than before" in one_sentence(laptop.sync("fetch"), 5)
+
+
+def test_two_laptops_of_one_person_in_the_same_second_lose_nothing(laptop, site, hub, tmp_path):
+    other = Laptop(site, hub, tmp_path / "other")
+    site.get_ticket(other.home)
+    for machine in (laptop, other):
+        assert machine.sync("fetch").returncode == 0
+    assert len(list(hub.glob("claims/*/*"))) == 1
+    path = laptop.write_labels(("101", "Good"), ("102", "Good"))
+    twin = other.write_labels(("103", "Unsure"))
+    twin = twin.rename(twin.with_name(path.name))
+    sending = [machine.begin("upload") for machine in (laptop, other)]
+    for process in sending:
+        process.communicate()
+    for machine in (laptop, other):  # one may have met the other's half file, and is told to repeat
+        machine.sync("upload")
+        assert machine.sent() == [path.name]
+    assert verified(hub) == {"101": "Good", "102": "Good", "103": "Unsure"}
+
+
+# The program
+
+
+@pytest.fixture
+def begin(site, start, tmp_path):
+    """Start the program on a laptop of this site."""
+    home = tmp_path / "laptop"
+    home.mkdir()
+
+    def program(hub, *options, **how):
+        words = ["--hub", site.address(hub), "--realm", REALM, *options]
+        return start(*words, home=home, env=site.laptop(home), **how)
+
+    program.home = home
+    yield program
+    assert not strays(home), "a process is left"
+    assert not list(home.glob("data/**/*.part"))
+    assert not list(home.glob("artifactspy-*"))
+
+
+def test_a_session_from_the_password_to_the_acknowledgement(begin, hub):
+    program = begin(hub)
+    program.terminal.expect_exact(f"Password for {USER}@{REALM}: ")
+    program.terminal.sendline(PASSWORD)
+    program.open_window()
+    rows = [program.label(key) for key in "1666"]
+    assert program.close() == 0
+    assert verified(hub) == {row.objid: row.action for row in rows}
+    assert "The hub has taken in 4 labels." in program.said()
+    # the next start has a ticket, and asks for nothing
+    program = begin(hub).open_window()
+    row = program.label("5")
+    assert program.close() == 0
+    assert verified(hub)[row.objid] == "Marginal" and "Password" not in program.said()
+
+
+def test_after_three_wrong_passwords_one_labels_offline_and_the_next_start_sends(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    first = program.label("6")
+    assert program.close() == 0
+    (begin.home / "ticket").unlink()
+    program = begin(hub)
+    for _ in range(3):
+        program.terminal.expect_exact(f"Password for {USER}@{REALM}: ")
+        program.terminal.sendline("wrong")
+    program.open_window()
+    assert "11 detections are here to be labelled; labels are sent when you can" in program.said()
+    rows = [first, program.label("1"), program.label("7")]
+    program.screen.close_window(program.window)
+    for _ in range(3):  # the end is another chance
+        program.terminal.expect_exact(f"Password for {USER}@{REALM}: ")
+        program.terminal.sendline("wrong again")
+    assert program.end() == 1
+    assert "The labels are safe in" in program.said()
+    assert verified(hub) == {first.objid: "Good"}
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    wait_until(lambda: len(verified(hub)) == 3)
+    assert program.close() == 0
+    assert verified(hub) == {row.objid: row.action for row in rows}
+
+
+def test_a_ticket_that_goes_in_mid_session_is_asked_for_at_the_end(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    row = program.label("6")
+    (begin.home / "ticket").unlink()
+    site.stop_sshd()  # an open connection would still work
+    site.start_sshd()
+    program.screen.close_window(program.window)
+    program.terminal.expect_exact(f"Password for {USER}@{REALM}: ")
+    program.terminal.sendline(PASSWORD)
+    assert program.end() == 0
+    assert verified(hub) == {row.objid: "Good"}
+
+
+def test_an_unknown_host_key_is_asked_about_in_the_terminal(begin, site, hub):
+    site.known_hosts.write_text("")
+    site.get_ticket(begin.home)
+    program = begin(hub)
+    program.terminal.expect_exact("Are you sure you want to continue connecting")
+    program.terminal.sendline("yes")
+    program.open_window()
+    program.label("6")
+    assert program.close() == 0 and len(verified(hub)) == 1
+
+
+def test_without_a_network_one_labels_what_is_there(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    rows = [program.label("6")]
+    assert program.close() == 0
+    site.stop_sshd()
+    program = begin(hub).open_window()
+    rows.append(program.label("1"))
+    assert program.close() == 1
+    assert "localhost cannot be reached" in program.said()
+    assert "the next start sends them" in program.said()
+    site.start_sshd()
+    program = begin(hub).open_window()
+    wait_until(lambda: len(verified(hub)) == 2)
+    assert program.close() == 0
+    assert verified(hub) == {row.objid: row.action for row in rows}
+
+
+def test_without_a_terminal_nobody_is_asked_for_a_password(begin, hub):
+    program = begin(hub, terminal=False).open_window(picture=False)
+    assert program.close() == 0
+    assert "Password" not in program.said()
+
+
+def test_one_connection_serves_the_session_and_ends_with_it(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    wait_until(lambda: [words for words in strays(begin.home) if "-M -N" in words])
+    program.label("6")
+    assert program.close() == 0
+    assert not strays(begin.home)
+
+
+def test_kill_9_of_the_whole_group_leaves_no_ssh(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    wait_until(lambda: [words for words in strays(begin.home) if "-M -N" in words])
+    os.killpg(os.getpgid(program.pid), signal.SIGKILL)
+    program.end()
+    wait_until(lambda: not strays(begin.home), what="the end of all")
+
+
+def test_a_terminal_closed_during_an_upload_loses_nothing(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    row = program.label("6")
+    script = hub / "hub"
+    script.rename(hub / "real-hub")
+    script.write_text(
+        f'#!/bin/sh\ntouch "{hub}/incoming/.asked"\n'
+        f'while [ ! -e "{hub}/go" ]; do sleep 0.05; done\nexec "{hub}/real-hub" "$@"\n'
+    )
+    script.chmod(0o755)
+    program.screen.close_window(program.window)
+    wait_until(lambda: (hub / "incoming" / ".asked").exists())
+    program.terminal.ptyproc.fileobj.close()
+    (hub / "go").touch()
+    wait_until(lambda: verified(hub) == {row.objid: "Good"})
+    wait_until(lambda: not strays(begin.home), what="the end of the program")
+    waiting, sent = (list((program.data / "labels" / p).iterdir()) for p in ("waiting", "sent"))
+    assert len(waiting) + len(sent) == 1
+
+
+def test_fetching_is_tried_again_while_offline_and_says_so(begin, site, hub, monkeypatch):
+    site.get_ticket(begin.home)
+    site.stop_sshd()
+    program = begin(hub)
+    program.terminal.expect("localhost cannot be reached")
+    program.open_window(picture=False)
+    end = time.monotonic() + 1
+    wait_until(lambda: time.monotonic() > end)
+    site.start_sshd()
+    log = program.data / "artifactspy.log"
+    wait_until(lambda: "sync.sh fetch: exit 4" in log.read_text())
+    wait_until(lambda: "sync.sh fetch: exit 0" in log.read_text(), 45)
+    assert program.close() == 0
