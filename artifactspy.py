@@ -15,6 +15,7 @@ import queue
 import signal
 import sys
 import termios
+import threading
 import time
 import tkinter as tk
 from pathlib import Path
@@ -27,6 +28,7 @@ import session
 
 VERSION = "0.1.0"
 GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
+DOUBLE_CLICK = 500  # ms, as Tk and most desktops have it
 RELEASE = 20  # ms; auto-repeat sends release and press together, no finger is that fast
 READ_AHEAD = 20  # ms after a picture is painted: earlier, decoding competes with the painting
 TTY_LIMIT = 4095  # bytes that a terminal hands over of one line; the rest is lost
@@ -73,8 +75,8 @@ def layout(width, height):
 class Button(tk.Label):
     """A button in its own colours, which macOS' own ignores.
 
-    With `guarded`, the second half of a double click does nothing if its first half did something,
-    which is when `command()` returns true.
+    With `guarded`, a click does nothing within `DOUBLE_CLICK` of one that did something, which is
+    when `command()` returned true: it is the rest of a double or triple click.
     """
 
     def __init__(self, parent, text, kind, command, font, guarded=True):
@@ -92,20 +94,20 @@ class Button(tk.Label):
             cursor="hand2",
         )
         self.text, self.invoke, self._marked = text, command, False
-        self._guarded, self._armed, self._acted = guarded, False, False
+        self._guarded, self._armed, self._acted_at = guarded, False, -DOUBLE_CLICK
         self._awake = True
-        self.bind("<ButtonPress-1>", lambda _: self._arm(False))
-        self.bind("<Double-ButtonPress-1>", lambda _: self._arm(True))
+        self.bind("<ButtonPress-1>", self._press)
         self.bind("<ButtonRelease-1>", self._release)
         self.bind("<Enter>", lambda _: self._paint(self._lit))
         self.bind("<Leave>", lambda _: self._paint(self._colour))
 
-    def _arm(self, second):
-        self._armed = not (self._guarded and second and self._acted)
+    def _press(self, event):
+        self._armed = not self._guarded or event.time - self._acted_at > DOUBLE_CLICK
 
     def _release(self, event):
         inside = 0 <= event.x < self.winfo_width() and 0 <= event.y < self.winfo_height()
-        self._acted = bool(self._armed and inside and self.invoke())
+        if self._armed and inside and self.invoke():
+            self._acted_at = event.time
         self._armed = False
 
     def _paint(self, colour):
@@ -134,7 +136,8 @@ class Doorbell:
     """Lets other threads and signals reach the window's thread, without a polling loop."""
 
     def __init__(self, root, on_signal):
-        self._calls, self._on_signal = queue.SimpleQueue(), on_signal
+        self._root, self._on_signal = root, on_signal
+        self._calls = queue.SimpleQueue()
         self._inside, self._outside = os.pipe()
         os.set_blocking(self._inside, False)
         os.set_blocking(self._outside, False)
@@ -151,12 +154,40 @@ class Doorbell:
             os.write(self._outside, b"\0")
 
     def _answer(self, *_):
-        signals = os.read(self._inside, 65536).strip(b"\0")
+        for number in os.read(self._inside, 65536):
+            if number:
+                self._calls.put((self._on_signal, (number,)))
         while not self._calls.empty():
             function, arguments = self._calls.get()
-            function(*arguments)
-        if signals:
-            self._on_signal()
+            try:
+                function(*arguments)
+            except Exception:  # Tk reports those of its own callbacks only
+                self._root.report_callback_exception(*sys.exc_info())
+
+
+class Terminal:
+    """Prints on a thread of its own: a stopped terminal (Ctrl+S) must not stop the window."""
+
+    def __init__(self):
+        self._texts = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._print, daemon=True)
+        self._thread.start()
+
+    def tell(self, text, end="\n"):
+        """Print a text soon; where there is no terminal any more, nothing happens."""
+        self._texts.put(text + end)
+
+    def _print(self):
+        while (text := self._texts.get()) is not None:
+            try:
+                print(text, end="", flush=True)
+            except OSError:  # closed; what is still buffered must not be tried again at exit
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def close(self):
+        """Wait until all is printed, but not for ever."""
+        self._texts.put(None)
+        self._thread.join(2)
 
 
 class Comment:
@@ -165,19 +196,22 @@ class Comment:
     Parameters
     ----------
     root : tkinter.Tk
+    tell : callable
+        Prints to the terminal.
     objid : str
         Of the detection that the comment is about.
     done : callable
-        ``done(text)`` with the line as typed; None if it was cancelled. Called once.
+        ``done(objid, text)`` with the line as typed; empty if it was cancelled. Called once.
     """
 
-    def __init__(self, root, objid, done):
-        self._root, self._done, self._dialog = root, done, None
+    def __init__(self, root, tell, objid, done):
+        self._root, self._tell, self._objid, self._done = root, tell, objid, done
+        self._dialog = None
         self.in_terminal = session.has_terminal()
         prompt = f"Comment for {objid} (empty line: cancel): "
         if self.in_terminal:
             termios.tcflush(0, termios.TCIFLUSH)  # what was typed before was not meant as this
-            tell(prompt, end="")
+            self._tell(prompt, end="")
             root.tk.createfilehandler(0, tk.READABLE, self._read)
         else:
             self._open_dialog(prompt)
@@ -188,10 +222,12 @@ class Comment:
         except OSError:  # the terminal is gone; its hang-up signal closes the window
             line = b""
         if len(line) >= TTY_LIMIT:
-            tell("That line was longer than a terminal takes, so its end is lost: shorter, please.")
-            self._end(None)
+            self._tell(
+                "That line was longer than a terminal takes: its end is lost, say it shorter."
+            )
+            self._end("")
         else:
-            self._end(line.decode(errors="replace").strip() or None)
+            self._end(line.decode(errors="replace"))
 
     def _open_dialog(self, prompt):
         self._dialog = dialog = tk.Toplevel(self._root, class_="ArtifactSpy", background=GROUND)
@@ -204,23 +240,23 @@ class Comment:
         tk.Label(dialog, text=prompt, background=GROUND, foreground=INK).pack(padx=16, pady=(16, 4))
         entry = tk.Entry(dialog, width=60)
         entry.pack(padx=16, pady=(4, 16))
-        entry.bind("<Return>", lambda _: self._end(entry.get().strip() or None))
-        entry.bind("<KP_Enter>", lambda _: self._end(entry.get().strip() or None))
+        entry.bind("<Return>", lambda _: self._end(entry.get()))
+        entry.bind("<KP_Enter>", lambda _: self._end(entry.get()))
         entry.bind("<Escape>", lambda _: self.cancel())
         entry.focus_set()
 
     def cancel(self):
         """Ask no longer."""
         if self.in_terminal:
-            tell("cancelled")
-        self._end(None)
+            self._tell("cancelled")
+        self._end("")
 
     def _end(self, text):
         if self.in_terminal:
             self._root.tk.deletefilehandler(0)
         else:
             self._dialog.destroy()
-        self._done(text)
+        self._done(self._objid, text)
 
 
 class Window:
@@ -231,19 +267,21 @@ class Window:
     root : tkinter.Tk
     chosen : session.Settings
     sync : session.Sync
+    tell : callable
+        Prints a text to the terminal.
     """
 
-    def __init__(self, root, chosen, sync):
-        self.root, self.settings = root, chosen
-        self._bell = Doorbell(root, self.close)
+    def __init__(self, root, chosen, sync, tell):
+        self.root, self.settings, self._tell = root, chosen, tell
+        self._bell = Doorbell(root, self._signalled)
         self.session = session.Session(chosen, sync, self._bell.deliver, self.refresh, self.say)
         self.outcome = None  # of the upload: exit code and sentence
         self._layout = None
-        self._painted = None  # the pictures on screen
+        self._painted = None, None  # the detection and the pictures on screen
         self._shown_at = 0.0
         self._held = {}  # keycode -> None while down, or the timer of a release not believed yet
         self._comment = None
-        self._closing = False
+        self._closing = None  # when that was asked for
         self._build()
         root.title("ArtifactSpy: practice" if chosen.practice else "ArtifactSpy")
         root.protocol("WM_DELETE_WINDOW", self.close)
@@ -337,16 +375,15 @@ class Window:
         page = self.session.page()
         if self._closing:
             return
-        for button in self._buttons.values():
-            button.wake(page.detection is not None)
-        if page.pictures is not self._painted or page.detection is None:
+        if (page.detection, page.pictures) != self._painted or page.detection is None:
             self._paint(page)
         for name, button in self._buttons.items():
+            button.wake(page.pictures is not None)
             button.mark(page.answer is not None and page.answer.action == name)
         self._status.configure(text=self._status_text(page))
 
     def _paint(self, page):
-        self._painted = page.pictures
+        self._painted = page.detection, page.pictures
         for cell, image in zip(self._cells, self._images):
             cell.itemconfigure(image, state="normal" if page.pictures else "hidden")
         for photo, picture in zip(self._photos, page.pictures or ()):
@@ -361,7 +398,7 @@ class Window:
 
     def _nothing_text(self):
         if not self.session.exhausted:
-            return self.session.supply.capitalize()
+            return self.session.supply[:1].upper() + self.session.supply[1:]
         return "Nothing left to label: thank you. Close the window to send your labels."
 
     def _announce(self, text):
@@ -389,7 +426,7 @@ class Window:
         """Show a sentence under the buttons, and in the terminal if `aloud`."""
         self._message.configure(text=text, foreground=colour)
         if aloud and text:
-            tell(text)
+            self._tell(text)
             log.info("%s", text)
 
     # What the person does
@@ -432,36 +469,41 @@ class Window:
         If the press cannot have been meant for it, do nothing and return False.
         """
         too_soon = time.monotonic() - self._shown_at < GUARD
-        if too_soon or self._closing or self._comment or not self._painted:
+        detection, pictures = self._painted
+        if too_soon or self._closing or self._comment or not pictures:
             return False
         if name == "Other":
-            self._ask()
+            self._ask(detection.objid)
         else:
-            self._label(name)
+            self._label(detection.objid, name)
         return True
 
-    def _ask(self):
-        objid = self.session.page().detection.objid
-        self._comment = Comment(self.root, objid, self._commented)
+    def _ask(self, objid):
+        self._comment = Comment(self.root, self._tell, objid, self._commented)
         where = "in the terminal" if self._comment.in_terminal else "in the dialog"
         self.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK, False)
 
-    def _commented(self, text):
+    def _commented(self, objid, text):
         self._comment = None
         self.say("", aloud=False)
-        if text:
-            self._label("Other", text)
-
-    def _label(self, name, comment=""):
-        objid = self.session.page().detection.objid
         try:
-            self.session.label(name, labels.clean_comment(comment))
+            comment = labels.clean_comment(text)
+        except labels.LabelError as error:
+            self.say(str(error), BAD_NEWS)
+        else:
+            if comment:
+                self._label(objid, "Other", comment)
+
+    def _label(self, objid, name, comment=""):
+        self.say("", aloud=False)
+        try:
+            self.session.label(objid, name, comment)
         except labels.LabelError as error:
             self.say(str(error), BAD_NEWS)
             return
         agrees, verdict = self.session.verdict(objid)
-        colour = {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees]
-        self.say(verdict, colour, aloud=False)
+        if verdict:
+            self.say(verdict, {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees], aloud=False)
 
     def back(self):
         """Go one page back, or cancel the comment that is asked for."""
@@ -483,14 +525,20 @@ class Window:
 
     # The end
 
+    def _signalled(self, number):
+        if number == signal.SIGINT or not self._closing:  # a closing terminal hangs up twice
+            self.close()
+
     def close(self):
-        """Send the labels, then go; asked a second time, go at once and send them another day."""
+        """Send the labels, then go; asked again, go at once and send them another day."""
+        now = time.monotonic()
         if self._closing:
-            self.session.abandon()
+            if now - self._closing > 1:  # not the second half of a double click
+                self.session.abandon()
             return
         if self._comment:
             self._comment.cancel()
-        self._closing = True
+        self._closing = now
         count = self.session.to_send()
         if count:
             for button in self._buttons.values():
@@ -514,14 +562,6 @@ class Window:
             f"{self.settings.home / 'artifactspy.log'} to the developers.",
             BAD_NEWS,
         )
-
-
-def tell(text, end="\n"):
-    """Print to the terminal, which may have been closed."""
-    try:
-        print(text, end=end, flush=True)
-    except OSError:  # what is still buffered must not be tried again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def arguments(words):
@@ -593,8 +633,8 @@ def start_log(home):
 def size_of_window(root, home):
     """Return the geometry to open with: as it was left, but never larger than the screen."""
     width, height = 1280, 600
-    with contextlib.suppress(ValueError):
-        width, height = map(int, session.stored(home, "window").split("x"))
+    with contextlib.suppress(KeyError, ValueError):
+        width, height = map(int, session.stored(home / "settings.ini")["window"].split("x"))
     width = max(800, min(width, root.winfo_screenwidth()))
     height = max(450, min(height, root.winfo_screenheight() - 60))
     return f"{width}x{height}"
@@ -606,33 +646,37 @@ def run(given):
     lock = session.take_lock(home)
     start_log(home)
     chosen = session.settings(home, given.hub, given.user, given.realm, given.practice)
-    if chosen.practice:
-        tell(
-            "Practice: these stamps are simulated, and the labels stay in this folder.\n"
-            "To label for the survey: ./ArtifactSpy --user NAME (once; it is remembered)."
-        )
     root = open_display()
     root.geometry(size_of_window(root, home))
     root.minsize(800, 450)
-    with contextlib.closing(session.Sync(chosen)) as sync:
-        if chosen.remote and session.has_terminal():
+    with (
+        contextlib.closing(lock),
+        contextlib.closing(Terminal()) as terminal,
+        contextlib.closing(session.Sync(chosen)) as sync,
+    ):
+        if chosen.practice:
+            terminal.tell(
+                "Practice: these stamps are simulated, and the labels stay in this folder.\n"
+                "To label for the survey: ./ArtifactSpy --user NAME (once; it is remembered)."
+            )
+        elif chosen.remote and session.has_terminal():
             sync.login()  # where that fails it says why, and the session is one without a network
-        window = Window(root, chosen, sync)
+        window = Window(root, chosen, sync, terminal.tell)
         window.session.start()
         root.mainloop()
-    lock.close()
-    status, said = window.outcome
-    for line in window.session.summary():
-        tell(line)
-    if window.session.whereabouts():
-        tell(f"They are in {window.session.whereabouts()}")
-    if said and (status or not chosen.practice):
-        tell(said)
+        status, said = window.outcome
+        for line in window.session.summary():
+            terminal.tell(line)
+        if window.session.whereabouts():
+            terminal.tell(f"They are in {window.session.whereabouts()}")
+        if said and (status or not chosen.practice):
+            terminal.tell(said)
     return 1 if status else 0
 
 
 def main():
     """Run the program."""
+    sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 still gets the rest
     try:
         status = run(arguments(sys.argv[1:]))
     except session.SessionError as error:

@@ -229,6 +229,7 @@ class LabelFile:
                 raise _not_saved(self.path, error) from error
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self._size = len(header)
+        self._torn = False  # part of a row that did not fit could not be taken back
 
     def append(self, *entries):
         """Write rows and wait until they are on the disk.
@@ -238,17 +239,20 @@ class LabelFile:
         LabelError
             It is not there; what was there before is unharmed.
         """
-        lines = b"".join(map(_line, entries))
+        lines = (b"\n" if self._torn else b"") + b"".join(map(_line, entries))
         try:
             rest = memoryview(lines)
             while rest:  # a disk that fills up takes a part first, and then fails
                 rest = rest[os.write(self._descriptor, rest) :]
             os.fsync(self._descriptor)
         except OSError as error:
+            self._torn = True
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
+                self._torn = False
             raise _not_saved(self.path, error) from error
-        self._size += len(lines)
+        self._size = os.fstat(self._descriptor).st_size
+        self._torn = False
 
     def close(self):
         """Let go of the file. What was appended stays."""
@@ -308,7 +312,7 @@ def latest(paths, wanted):
     Parameters
     ----------
     paths : iterable of Path
-        Label files. One that vanishes meanwhile is passed over.
+        Label files.
     wanted : set of str
         The Object IDs asked about. Only their lines are taken apart, which keeps a history of
         100,000 labels cheap.
@@ -320,11 +324,7 @@ def latest(paths, wanted):
     """
     answers = {}
     for path in sorted(paths, key=_began):
-        try:
-            lines = Path(path).read_bytes().split(b"\n")[:-1]
-        except FileNotFoundError:
-            continue
-        for line in lines:
+        for line in Path(path).read_bytes().split(b"\n")[:-1]:
             if line.partition(b",")[0].decode("ascii", "replace") in wanted:
                 entry = parse(line)
                 if entry is not None:

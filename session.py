@@ -39,7 +39,7 @@ RETRY = (30, 60, 120, 240, 300)  # seconds between attempts while the hub cannot
 NOTHING_LEFT, NO_TICKET = 3, 5  # exit codes of sync.sh
 # Seconds: a chunk of FITS stamps is some MB, which a bad hotel network takes minutes for
 SYNC_TIMEOUT = 900
-PRACTICE_TIMEOUT = 120  # seconds to simulate and chunk a practice set
+PRACTICE_TIMEOUT = 600  # seconds; a thousand fresh stamps took some 70
 log = logging.getLogger("artifactspy")
 
 
@@ -71,31 +71,41 @@ def _host(hub):
     return host if colon and "/" not in host else None
 
 
-def stored(home, name):
-    """Return a setting of the user's, or an empty text."""
-    return _stored(Path(home) / "settings.ini").get(name, "")
-
-
-def _stored(*files):
+def stored(*files):
+    """Read settings, those of later files above those of earlier ones, as {name: value}."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(files, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0]
         raise SessionError(f"A settings file cannot be read, please mend it: {first}") from error
-    return parser["artifactspy"] if parser.has_section("artifactspy") else {}
+    return dict(parser["artifactspy"]) if parser.has_section("artifactspy") else {}
 
 
 def remember(home, **values):
-    """Keep settings for the next time in the data folder's ``settings.ini``; None forgets one."""
+    """Keep settings for the next time, in the data folder's ``settings.ini``."""
     path = Path(home) / "settings.ini"
     parser = configparser.ConfigParser(interpolation=None)
-    parser["artifactspy"] = {**_stored(path), **{k: v for k, v in values.items() if v is not None}}
-    for name in (name for name, value in values.items() if value is None):
-        parser.remove_option("artifactspy", name)
+    parser["artifactspy"] = {**stored(path), **values}
     text = io.StringIO()
     parser.write(text)
-    disk.write_whole(path, text.getvalue().encode())
+    try:
+        disk.write_whole(path, text.getvalue().encode())
+    except OSError as error:
+        raise SessionError(
+            f"The settings cannot be kept in {path} ({error.strerror}): nothing is lost, make room "
+            "or name another folder with --data."
+        ) from error
+
+
+def _who(values):
+    """Return the hub and the user that settings amount to; either may be empty."""
+    hub = values.get("hub", "")
+    host = _host(hub)
+    user = values.get("user") or (host or "").rpartition("@")[0]
+    if not user and hub and host is None:
+        user = getpass.getuser()
+    return hub, user
 
 
 def settings(home, hub=None, user=None, realm=None, practice=None):
@@ -119,43 +129,57 @@ def settings(home, hub=None, user=None, realm=None, practice=None):
     SessionError
         One of them is none that can be used.
     """
-    given = {
-        name: value for name, value in (("hub", hub), ("user", user), ("realm", realm)) if value
-    }
-    if hub and not _host(hub):
+    given = {"hub": hub, "user": user, "realm": realm}
+    given = {name: value for name, value in given.items() if value}
+    if hub and _host(hub) is None:
         given["hub"] = os.path.abspath(Path(hub).expanduser())
-    values = {**_stored(ROOT / "site.ini", home / "settings.ini"), **given}
-    hub = values.get("hub", "")
+    kept = stored(ROOT / "site.ini", home / "settings.ini")
+    hub, user = _who({**kept, **given})
     host = _host(hub)
+    domain = (host or "").rpartition("@")[2].partition(".")[2].upper() or "none"
+    if host != _host(kept.get("hub", "")) and not realm:
+        given["realm"] = domain  # the one that was set is the other host's
+    values = {**kept, **given}
+    realm = values.get("realm") or domain
+    if host is not None and not re.fullmatch(r"([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*", host):
+        raise SessionError(f"{hub!r} is no hub: it is [user@]host:folder, or a local folder.")
     if host and not re.fullmatch(r"[A-Za-z0-9@%+=._/,-]+", hub.partition(":")[2]):
         raise SessionError(
             f"The hub's folder in {hub!r} may hold letters, digits and @%+=._/,- only: "
             "scp versions disagree on how to quote anything else."
         )
-    if host is not None and not re.fullmatch(r"([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*", host):
-        raise SessionError(f"{hub!r} is no hub: it is [user@]host:folder, or a local folder.")
-    domain = (host or "").rpartition("@")[2].partition(".")[2]
-    if given.get("hub") and host and not realm:  # the realm of site.ini belongs to its own host
-        given["realm"] = values["realm"] = domain.upper()
-    realm = values.get("realm") or domain.upper()
-    if not re.fullmatch(r"[A-Za-z0-9.-]*", realm):
+    if not re.fullmatch(r"[A-Za-z0-9.-]+", realm):
         raise SessionError(f"{realm!r} is no Kerberos realm: give one like HEP.WISC.EDU, or none.")
-    user = values.get("user") or (host or "").rpartition("@")[0]
-    if not user and hub and host is None:
-        user = getpass.getuser()
     if user and not labels.is_user(user):
         raise SessionError(
-            f"{user!r} is no user name: 1 to 32 letters, digits, dots, dashes and "
-            "underscores, without two dashes in a row."
+            f"{user!r} is no user name: 1 to 32 letters, digits, dots, dashes and underscores, "
+            "beginning with a letter or digit and without two dashes in a row."
         )
     if given:
+        _check_owner(home, _who(kept), (hub, user))
         remember(home, **given)
     contact = values.get("contact", "")
     if practice is None and user:
         return Settings(home, home, hub, user, realm, contact, False, 0)
     data = home / "practice-session"
-    hub = str(data / "hub")
-    return Settings(home, data, hub, "practice", "none", contact, True, practice or 0)
+    return Settings(home, data, str(data / "hub"), "practice", "none", contact, True, practice or 0)
+
+
+def _check_owner(home, before, now):
+    """Refuse to mix two people, or two hubs: each hub takes only labels of what it handed out."""
+    (old_hub, old_user), (hub, user) = before, now
+    same = old_hub.rpartition("@")[2] == hub.rpartition("@")[2] and old_user == user
+    held = [
+        *home.glob("chunks/*.tar.gz"),
+        *home.glob("labels/open/*"),
+        *home.glob("labels/waiting/*"),
+    ]
+    if old_user and held and not same:
+        raise SessionError(
+            f"{home} holds stamps or unsent labels of {old_user} at {old_hub}, which {user} at "
+            f"{hub} cannot send: give this one a folder of its own with --data, or send those "
+            f"labels (./sync.sh upload) and delete {home / 'chunks'} first."
+        )
 
 
 def take_lock(home):
@@ -215,7 +239,8 @@ class Sync:
             ARTIFACTSPY_SOCKET=f"{self._private}/ssh" if chosen.remote else "",
         )
         self._process = self._connection = None
-        self._stopped = False
+        self._starting = threading.Lock()  # so that no call begins between "stop" and its effect
+        self._refused = ()  # verbs that are begun no longer
 
     def login(self):
         """Get a ticket, asking in the terminal if need be; return sync.sh's exit code."""
@@ -235,51 +260,63 @@ class Sync:
             )
 
     def call(self, verb):
-        """Run sync.sh, in a worker thread.
+        """Run sync.sh, in a worker thread; see `run` for what is returned."""
+        if verb != "status":
+            self._connect()
+        status, said = self.run([ROOT / "sync.sh", verb], SYNC_TIMEOUT)
+        log.info("sync.sh %s: exit %d: %s", verb, status, said)
+        return status, said
+
+    def run(self, command, timeout):
+        """Run a command without a terminal, in a group of its own that can be ended whole.
 
         Returns
         -------
         status : int
-            Its exit code, see there; 1 also when it was stopped or took too long.
+            Its exit code; 1 also when it was stopped or took too long.
         said : str
             The last line it wrote, which is one sentence for the user.
         """
-        if self._stopped:
-            return 1, "Stopped."
-        self._connect()
-        self._process = process = subprocess.Popen(
-            [ROOT / "sync.sh", verb],
-            cwd=ROOT,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            # a session of its own: no terminal to ask in, and a group that can be ended whole
-            start_new_session=True,
-        )
+        with self._starting:
+            if command[-1] in self._refused or "*" in self._refused:
+                return 1, "Stopped; nothing is lost."
+            self._process = process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
-            output, _ = process.communicate(timeout=SYNC_TIMEOUT)
+            output, _ = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            self.interrupt()
+            self._end()
             process.communicate()
-            return 1, f"The hub took longer than {SYNC_TIMEOUT // 60} minutes; nothing is lost."
+            return 1, f"It took longer than {timeout // 60} minutes and was ended; nothing is lost."
         finally:
             self._process = None
         text = output.decode(errors="replace").strip()
-        log.info("sync.sh %s: exit %d: %s", verb, process.returncode, text)
         return process.returncode, text.splitlines()[-1] if text else ""
 
-    def interrupt(self):
-        """End the call that is under way, if any. The next one works again."""
+    def _end(self):
         process = self._process
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
 
+    def only_upload(self):
+        """End a fetch that is under way, and begin no further one: its claim stays ours."""
+        with self._starting:
+            self._refused = ("fetch",)
+            self._end()
+
     def stop(self):
-        """End the call that is under way, and refuse further ones."""
-        self._stopped = True
-        self.interrupt()
+        """End what is under way, and begin nothing more."""
+        with self._starting:
+            self._refused = ("*",)
+            self._end()
 
     def close(self):
         """End the connection."""
@@ -325,10 +362,10 @@ class Session:
     ----------
     supply : str
         How the supply of chunks stands, for the status line.
+    exhausted : bool
+        The hub has nothing more for this person.
     given : dict
         Object ID -> ACTION of what was labelled in this session.
-    today : int
-        Detections labelled today, in earlier sessions too.
     """
 
     def __init__(self, chosen, sync, deliver, changed, say):
@@ -337,17 +374,20 @@ class Session:
         self._reader = ThreadPoolExecutor(1, "reader")
         self._errands = ThreadPoolExecutor(1, "errands")
         self._file = None
+        self._owed = []  # rows of skipped detections that the disk had no room for
         self._line, self._at, self._seen = [], 0, 0
-        self._earlier = 0  # how many pages at the line's head were labelled before this session
         self._chunks, self._versions = {}, {}
         self._answers, self._prepared, self._unreadable = {}, {}, {}
-        self._truth = {}
         self._asked = set()  # Object IDs whose pictures are being prepared
+        self._truth = {}
         self._left, self._side = 0, 0
         self._shown_since, self._seconds = None, {}
-        self._fetching, self._exhausted, self._failures, self._timer = False, False, 0, None
+        self._begun = False  # the chunks that were here at the start are open
+        self._fetching, self._failures, self._timer = False, 0, None
+        self._brought = None  # how many new detections the last fetch brought, while it is opened
         self._closing = False
-        self.supply, self.given, self.today = "", {}, 0
+        self._today = set()
+        self.supply, self.exhausted, self.given = "", False, {}
         self.began = time.monotonic()
 
     # The data folder
@@ -357,9 +397,22 @@ class Session:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def label_files(self, *places):
-        """List the label files in these places: open, waiting, sent."""
-        return [path for place in places for path in self._folder("labels", place).glob("*--*.csv")]
+    def _label_files(self, *places):
+        """List this person's label files in these places: open, waiting, sent."""
+        files = [
+            path for place in places for path in self._folder("labels", place).glob("*--*.csv")
+        ]
+        user = self.settings.user
+        return [path for path in files if labels.user_of(path.name) == user and path.is_file()]
+
+    def _of_label_files(self, function, *places):
+        """Return what a function makes of the list of label files.
+
+        sync.sh moves files from waiting to sent; where one moves meanwhile, look again.
+        """
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                return function(self._label_files(*places))
 
     def start(self):
         """Close what a crashed session left, then begin to read chunks and to fetch more.
@@ -383,11 +436,10 @@ class Session:
             self.supply = "preparing the practice stamps"
             self._work(self._errands, self._begin_practice)
         else:
-            self._work(self._reader, self._scan, True)
-            self._work(self._errands, self._send_earlier)
+            self._work(self._reader, self._scan)
 
     def _settle_crashed(self):
-        for path in self.label_files("open"):
+        for path in self._folder("labels", "open").glob("*--*.csv"):
             _, torn = labels.settle(path, self._folder("labels", "waiting"))
             log.warning("%s was left by a session that crashed; %d torn lines", path.name, torn)
 
@@ -413,24 +465,47 @@ class Session:
     # On the errands thread: the hub
 
     def _begin_practice(self):
-        truth = prepare_practice(self.settings)
+        truth = prepare_practice(self.settings, self.sync.run)
         self._deliver(self._truth.update, truth)
-        self._deliver(self._work, self._reader, self._scan, True)
+        self._deliver(self._work, self._reader, self._scan)
 
     def _send_earlier(self):
-        if self.label_files("waiting"):
+        if any(self._folder("labels", "waiting").glob("*--*.csv")):
             status, said = self.sync.call("upload")
             if status:
                 self._deliver(self._say, said)
-        self._drop_finished()
+        self._deliver(self._work, self._reader, self._drop_finished)
 
     def _fetch(self):
-        if not self._closing:
-            self._deliver(self._fetched, *self.sync.call("fetch"))
+        self._deliver(self._fetched, *self.sync.call("fetch"))
+
+    # On the reader thread: stamps, and whatever else reads or deletes chunks
+
+    def _scan(self):
+        """Open the next chunk that is new in the folder, in the order of their names."""
+        for path in sorted(self._folder("chunks").glob("*.tar.gz")):
+            status = path.stat()
+            version = status.st_mtime_ns, status.st_size
+            if self._versions.get(path) == version:
+                continue
+            self._versions[path] = version
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", path.name):  # it will stand in label files
+                self._deliver(
+                    self._say, f"{path.name!r} is passed over: rename it to plain letters."
+                )
+                continue
+            chunk = stamps.Chunk(path)
+            objids = {*chunk.objids, *chunk.incomplete}
+            answers = self._of_label_files(
+                lambda files, objids=objids: labels.latest(files, objids), "open", "waiting", "sent"
+            )
+            self._deliver(self._arrived, chunk, answers)
+            return  # the first picture comes before the next chunk
+        self._deliver(self._scanned)
 
     def _drop_finished(self):
         """Delete the chunks whose every detection is dealt with and acknowledged by the hub."""
-        sent = self.label_files("sent")
+        sent = self._label_files("sent")
         accepted = [path for path in sent if not path.with_suffix(".rejected").exists()]
         for path in self._folder("chunks").glob("*.tar.gz"):
             chunk = self._chunks.get(stamps.stem(path)) or stamps.Chunk(path)
@@ -439,33 +514,22 @@ class Session:
                 path.unlink()
                 log.info("%s is done and acknowledged, and deleted here", chunk.name)
 
-    # On the reader thread: stamps
-
-    def _scan(self, first=False):
-        """Open the chunks that are new in the folder, in the order of their names."""
-        if first:
-            self._deliver(self._counted, self._count_today())
-        for path in sorted(self._folder("chunks").glob("*.tar.gz")):
-            status = path.stat()
-            version = status.st_mtime_ns, status.st_size
-            if self._versions.get(path) != version:
-                self._versions[path] = version
-                chunk = stamps.Chunk(path)
-                files = self.label_files("open", "waiting", "sent")
-                answers = labels.latest(files, {*chunk.objids, *chunk.incomplete})
-                self._deliver(self._arrived, chunk, answers)
-        self._deliver(self._scanned)
-
     def _count_today(self):
-        today = datetime.now().astimezone()
-        midnight = today.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        done = set()
-        for path in self.label_files("open", "waiting", "sent"):
-            if path.stat().st_mtime >= midnight:
-                for entry in labels.read(path)[0]:
-                    if entry.action != labels.SKIPPED and labels.given_at(entry) >= midnight:
-                        done.add(entry.objid)
-        return len(done)
+        now = datetime.now().astimezone()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+        def count(files):
+            recent = [path for path in files if path.stat().st_mtime >= midnight]
+            rows = [entry for path in recent for entry in labels.read(path)[0]]
+            rows = [entry for entry in rows if labels.check(entry) is None]
+            return {
+                entry.objid
+                for entry in rows
+                if entry.action != labels.SKIPPED and labels.given_at(entry) >= midnight
+            }
+
+        done = self._of_label_files(count, "open", "waiting", "sent")
+        self._deliver(self._counted, done)
 
     def _prepare(self, detection, side):
         if side == self._side:
@@ -473,7 +537,11 @@ class Session:
                 triplet = self._chunks[detection.chunk].triplet(detection.objid)
                 pictures = [stamps.picture(stamp, side) for stamp in triplet]
             except stamps.StampError as error:
+                log.warning("%s: %s", detection, error, exc_info=error.__cause__)
                 self._deliver(self._cannot_show, detection, str(error))
+            except Exception:  # a bug costs one detection, not the session
+                log.exception("%s", detection)
+                self._deliver(self._cannot_show, detection, "they cannot be read")
             else:
                 self._deliver(self._has_prepared, detection, side, pictures)
 
@@ -484,9 +552,12 @@ class Session:
         self._changed()
 
     def _counted(self, today):
-        self.today += today
+        self._today |= today
+        self._changed()
 
     def _arrived(self, chunk, answers):
+        if self._closing:
+            return
         self._chunks[chunk.name] = chunk
         self._answers = {**answers, **self._answers}
         known = {detection.objid for detection in self._line}
@@ -495,35 +566,55 @@ class Session:
             for number, objid in enumerate(chunk.objids, 1)
             if objid not in known
         ]
-        old = [detection for detection in every if detection.objid in answers]
-        old = [d for d in old if answers[d.objid].action != labels.SKIPPED]
-        new = [detection for detection in every if detection.objid not in answers]
-        head = self._line[: self._earlier] + old
-        head.sort(key=lambda detection: self._answers[detection.objid].time)
-        self._line[: self._earlier] = head
-        for name in ("_earlier", "_at", "_seen"):
-            setattr(self, name, getattr(self, name) + len(old))
+        old = [detection for detection in every if detection.objid in self._answers]
+        old = [d for d in old if self._answers[d.objid].action != labels.SKIPPED]
+        old.sort(key=lambda detection: self._answers[detection.objid].time)
+        new = [detection for detection in every if detection.objid not in self._answers]
+        # what was labelled earlier goes before all, and the page on screen stays the page on screen
+        self._line[:0] = old
+        self._at += len(old)
+        self._seen += len(old)
         self._line += new
         self._left += len(new)
+        if self._brought is not None:
+            self._brought += len(new)
         if chunk.damage:
             self._say(
                 f"{chunk.path.name}: {chunk.damage}; {len(chunk.objids)} detections in it can be "
                 "labelled, the hub is asked for the rest."
             )
+        elif not chunk.objids and not chunk.incomplete:
+            self._say(f"{chunk.path.name} holds no stamps: the session goes on without it.")
         else:
-            self._skip({o: why for o, why in chunk.incomplete.items() if o not in answers}, chunk)
-            if not chunk.objids and not chunk.incomplete:
-                self._say(f"{chunk.path.name} holds no stamps: the session goes on without it.")
+            known.update(detection.objid for detection in every)
+            reasons = {
+                objid: why
+                for objid, why in chunk.incomplete.items()
+                if objid not in self._answers and objid not in known
+            }
+            self._skip(reasons, chunk.metadata_stamp)
         self._show()
+        self._work(self._reader, self._scan)
 
     def _scanned(self):
+        if self._closing:
+            return
+        if not self._begun:
+            self._begun = True
+            self._work(self._reader, self._count_today)
+            if not self.settings.practice:
+                self._work(self._errands, self._send_earlier)
+        if self._brought == 0:  # the same damaged chunk again, say: do not ask without a pause
+            self._pause("the hub sent nothing new")
+        self._brought = None
         self._fetch_if_low()
         self._show()
 
     def _cannot_show(self, detection, reason):
         self._asked.discard(detection.objid)
         self._unreadable[detection.objid] = reason
-        self._show()
+        if not self._closing:
+            self._show()
 
     def _has_prepared(self, detection, side, pictures):
         if side == self._side:
@@ -534,38 +625,43 @@ class Session:
 
     def _fetched(self, status, said):
         self._fetching = False
+        if self._closing:
+            return
         if status == 0:
-            self._failures = 0
-            self._supply("next chunk ready")
+            self._failures, self._brought = 0, 0
             self._work(self._reader, self._scan)
         elif status == NOTHING_LEFT:
-            self._exhausted = True
+            self.exhausted = True
             self._supply("no more chunks at the hub")
         else:
-            pause = RETRY[min(self._failures, len(RETRY) - 1)]
-            self._failures += 1
-            self._supply(f"no next chunk yet, trying again in {pause} s: {said}")
-            self._timer = threading.Timer(pause, self._deliver, [self._fetch_if_low])
-            self._timer.daemon = True
-            self._timer.start()
+            self._pause(said)
+
+    def _pause(self, reason):
+        """Ask the hub for the next chunk again later, after growing pauses."""
+        pause = RETRY[min(self._failures, len(RETRY) - 1)]
+        self._failures += 1
+        self._supply(f"no next chunk yet, trying again in {pause} s: {reason}")
+        self._timer = threading.Timer(pause, self._deliver, [self._fetch_if_low])
+        self._timer.daemon = True
+        self._timer.start()
 
     def _fetch_if_low(self):
-        low = self._left < RUNNING_LOW
-        if low and not (self._fetching or self._exhausted or self._closing):
-            if self._timer is not None and self._timer.is_alive():
-                return
+        if self._left >= RUNNING_LOW:
+            self.supply = "next chunk ready"
+            return
+        waiting = self._timer is not None and self._timer.is_alive()
+        busy = waiting or self._fetching or self._closing or not self._begun
+        if not (busy or self.exhausted):
             self._fetching = True
             self._supply("fetching the next chunk")
             self._work(self._errands, self._fetch)
-        elif not low:
-            self.supply = "next chunk ready"
 
     # What the window asks
 
     @property
-    def exhausted(self):
-        """Tell whether the hub has nothing more for this person."""
-        return self._exhausted
+    def today(self):
+        """Return how many detections were labelled today, in earlier sessions too."""
+        return len(self._today)
 
     def page(self):
         """Return the `Page` to show now."""
@@ -614,69 +710,77 @@ class Session:
 
     def _show(self):
         """Settle on a page that can be shown, passing over those that cannot."""
-        while (page := self.page()).detection and page.detection.objid in self._unreadable:
-            reason = self._unreadable[page.detection.objid]
-            if page.answer is None:
-                chunk = self._chunks[page.detection.chunk]
-                if not self._skip({page.detection.objid: reason}, chunk):
-                    break
-                self._left -= 1
+        while (detection := self.page().detection) and detection.objid in self._unreadable:
             del self._line[self._at]
-            self._earlier -= self._at < self._earlier
             self._seen -= self._at < self._seen
+            if detection.objid not in self._answers:
+                self._left -= 1
+                reason = self._unreadable[detection.objid]
+                self._skip({detection.objid: reason}, self._stamp(detection))
         self._seen = max(self._seen, self._at)
+        page = self.page()
         if page.detection and page.pictures is None:
             self.read_ahead()
         self._changed()
 
-    def _skip(self, reasons, chunk):
-        rows = [
-            labels.row(objid, labels.SKIPPED, labels.shorten(why), chunk.metadata_stamp)
-            for objid, why in reasons.items()
-        ]
-        if not rows:
-            return True
+    def _stamp(self, detection):
+        return self._chunks[detection.chunk].metadata_stamp
+
+    def _skip(self, reasons, stamp):
+        """Write Skipped rows, at the latest together with the next label."""
+        if not reasons:
+            return
+        for objid, why in reasons.items():
+            log.warning("%s of %s is skipped: %s", objid, stamp, why)
+            self._answers[objid] = labels.row(objid, labels.SKIPPED, labels.shorten(why), stamp)
+            self._owed.append(self._answers[objid])
+        one = next(iter(reasons))
+        what = f"{one} is" if len(reasons) == 1 else f"{len(reasons)} detections are"
+        self._say(f"{what} passed over, the stamps cannot be shown: {reasons[one]}.")
         try:
-            self._append(*rows)
+            self._append()
         except labels.LabelError as error:
             self._say(str(error))
-            return False
-        for entry in rows:
-            self._answers[entry.objid] = entry
-            log.warning("%s of %s is skipped: %s", entry.objid, chunk.name, entry.comment)
-        one = len(rows) == 1
-        what = f"{rows[0].objid} is" if one else f"{len(rows)} detections are"
-        self._say(f"{what} passed over, the stamps cannot be shown: {rows[0].comment}.")
-        return True
 
     def _append(self, *rows):
         if self._file is None:
             self._file = labels.LabelFile(self._folder("labels", "open"), self.settings.user)
-        self._file.append(*rows)
+        self._file.append(*self._owed, *rows)
+        self._owed.clear()
 
     # What the person does
 
-    def label(self, name, comment=""):
-        """Keep a label for the page that is shown, on disk, and go one page on.
+    def label(self, objid, name, comment=""):
+        """Keep a label for the detection on screen, on disk, and go one page on.
+
+        Parameters
+        ----------
+        objid : str
+            The detection that the person looks at.
+        name : str
+            Of one of `labels.LABELS`.
+        comment : str
+            One line; see `labels.clean_comment`.
 
         Raises
         ------
         labels.LabelError
-            It could not be kept; the page stays.
+            It could not be kept, or `objid` is not what is on screen; the page stays.
         """
         detection = self.page().detection
+        if detection is None or detection.objid != objid:
+            raise labels.LabelError(f"{objid} is no longer on screen: nothing was labelled.")
         self._leave()
-        objid = detection.objid
-        stamp = self._chunks[detection.chunk].metadata_stamp
-        entry = labels.row(objid, name, comment, stamp, self._seconds.get(objid, 0.0))
+        entry = labels.row(
+            objid, name, comment, self._stamp(detection), self._seconds.get(objid, 0.0)
+        )
         try:
             self._append(entry)
         except labels.LabelError:
             self.painted()
             raise
-        if objid not in self._answers:
-            self._left -= 1
-            self.today += 1
+        self._left -= objid not in self._answers
+        self._today.add(objid)
         self._answers[objid] = entry
         self.given[objid] = name
         self._at += 1
@@ -722,10 +826,12 @@ class Session:
 
     def to_send(self):
         """Count the detections whose labels the hub does not have yet."""
-        count = 0
-        for path in self.label_files("open", "waiting"):
-            count += len({entry.objid for entry in labels.read(path)[0]})
-        return count
+
+        def count(files):
+            rows = [entry for path in files for entry in labels.read(path)[0]]
+            return len({entry.objid for entry in rows if entry.action != labels.SKIPPED})
+
+        return self._of_label_files(count, "open", "waiting")
 
     def finish(self, done):
         """Settle the label file and send what is there, in the background.
@@ -739,26 +845,31 @@ class Session:
         self._leave()
         if self._timer is not None:
             self._timer.cancel()
-        self.sync.interrupt()  # a fetch that is under way; its claim stays ours
-        self._work(self._errands, self._finish, done)
         self._closing = True
+        self.sync.only_upload()
+        self._errands.submit(self._finish, done)
 
     def _finish(self, done):
         status, said = 0, ""
         try:
+            if self._owed:
+                with contextlib.suppress(labels.LabelError):  # the next session skips them again
+                    self._append()
             if self._file is not None:
                 self._file.close()
                 labels.settle(self._file.path, self._folder("labels", "waiting"))
-            if self.label_files("waiting"):
+            if any(self._folder("labels", "waiting").glob("*--*.csv")):
                 status, said = self.sync.call("upload")
                 if status == NO_TICKET and has_terminal():
                     self._deliver(self._say, "The terminal asks you to log in.")
                     if self.sync.login() == 0:
                         status, said = self.sync.call("upload")
-            self._drop_finished()
-        except OSError as error:
+            self._reader.submit(self._drop_finished).result()
+        except Exception as error:  # whatever it is, the window must be able to go
             log.exception("at the end")
-            status, said = 1, f"The labels are on disk but cannot be moved ({error.strerror})."
+            said = f"The labels are on disk, in {self.settings.data / 'labels'}, but could not be "
+            said += f"sent ({error}): the next start tries again."
+            status = 1
         self._deliver(done, status, said)
 
     def abandon(self):
@@ -784,7 +895,7 @@ class Session:
 
     def whereabouts(self):
         """Return where this session's label file is now, or None if it has none."""
-        if self._file is None:
+        if not self.given:
             return None
         for place in ("sent", "waiting", "open"):
             path = self.settings.data / "labels" / place / self._file.path.name
@@ -793,8 +904,14 @@ class Session:
         return None
 
 
-def prepare_practice(chosen):
+def prepare_practice(chosen, run):
     """Make the practice folder afresh: a hub of its own, with the practice stamps in it.
+
+    Parameters
+    ----------
+    chosen : Settings
+    run : callable
+        Runs a command, as `Sync.run` does.
 
     Returns
     -------
@@ -819,17 +936,9 @@ def prepare_practice(chosen):
     commands.append([python, "-m", "cluster", "init", chosen.hub])
     commands.append([python, "-m", "cluster", "add", chosen.hub, source, "--stamp", "practice"])
     for command in commands:
-        process = subprocess.run(
-            command,
-            cwd=ROOT,
-            timeout=PRACTICE_TIMEOUT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        if process.returncode:
-            log.error("%s: %s", command, process.stdout.decode(errors="replace"))
-            last = (process.stdout.decode(errors="replace").strip().splitlines() or ["?"])[-1]
-            raise SessionError(f"The practice stamps could not be made ready: {last}")
-    with (Path(source) / "truth.csv").open(newline="", encoding="utf-8") as table:
+        status, said = run(command, PRACTICE_TIMEOUT)
+        if status:
+            log.error("%s: %s", command, said)
+            raise SessionError(f"The practice stamps could not be made ready: {said}")
+    with (source / "truth.csv").open(newline="", encoding="utf-8") as table:
         return {entry["OBJID"]: (entry["LABEL"], entry["HINT"]) for entry in csv.DictReader(table)}

@@ -228,7 +228,7 @@ def read(data, suffix, kind):
     except MemoryError as error:
         raise StampError("too large for this machine's memory") from error
     except Exception as error:  # whatever a decoder makes of hostile bytes costs one stamp
-        raise StampError(f"damaged ({type(error).__name__}: {str(error)[:80]})") from error
+        raise StampError("damaged") from error
     if pixels.dtype == np.uint8:
         return Stamp(pixels, pixels, np.zeros(pixels.shape, bool))
     return Stamp(pixels, *scale(pixels, kind))

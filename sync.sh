@@ -180,6 +180,9 @@ give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call
         *'ermission denied ('* | *'Too many authentication failures'*)
             die 5 "$host does not let $principal in (${said:-no reason given}). $1"
             ;;
+        *'ermission denied'*)
+            die 5 "$principal may not write to the hub (${said:-no reason given}): ask its owner, or log in again. $1"
+            ;;
         *'onnection closed'* | *'onnection reset'* | *'Broken pipe'* | *'lost connection'* | *'not responding'*)
             code=255
             ;;
@@ -293,7 +296,7 @@ fetch() {
     case $answer in
     nothing) die 3 'Nothing is left to label at the hub for now.' ;;
     'chunk '*) ;;
-    *) give_up 'What is here can be labelled.' ;;
+    *) give_up 'Nothing is lost.' ;;
     esac
     set -f # the answer is words, not patterns
     # shellcheck disable=SC2086
@@ -305,7 +308,7 @@ fetch() {
     esac
     part=$data/chunks/.$name.tar.gz.$$.part
     copy from "$folder/chunks/$name.tar.gz" "$part"
-    [ "$code" = 0 ] || give_up 'What is here can be labelled, and the chunk stays yours.'
+    [ "$code" = 0 ] || give_up 'Nothing is lost, and the chunk stays yours.'
     [ "$(sum_of "$part")" = "$sum" ] ||
         die 6 "$name arrived damaged and was thrown away; it stays yours and is fetched again."
     onto_disk "$part"
@@ -322,7 +325,7 @@ upload() {
         fi
     done
     if [ "$refused" != 0 ]; then
-        die 7 "$refusal The labels stay in $data/labels/waiting."
+        die 7 "$refusal It stays in $data/labels/waiting; the other label files are sent."
     elif [ "$rejected" != 0 ]; then
         printf 'The hub has taken in %s labels and set %s rows aside, which its owner finds in rejected/.\n' "$total" "$rejected"
     elif [ "$total" = 1 ]; then
@@ -335,7 +338,10 @@ upload() {
 send() { # FILE
     name=$(basename "$1")
     case $name in
-    *[!A-Za-z0-9._-]*) return ;; # not ours
+    *[!A-Za-z0-9._-]*)
+        refused=$((refused + 1)) refusal="$name is no label file."
+        return
+        ;;
     esac
     sum=$(sum_of "$1")
     safe="The labels are safe in $data/labels/waiting: the next start sends them, or ./sync.sh upload."
@@ -348,15 +354,21 @@ send() { # FILE
     case $answer in
     "received $name "*) ;;
     *)
-        if [ "$code" = 7 ]; then # this one only: the others may pass
+        case $code in
+        2 | 7) # this one only: the others may pass
             refused=$((refused + 1)) refusal=$(tail -n 1 "$work/said")
             return
-        fi
+            ;;
+        esac
         give_up "$safe"
         ;;
     esac
     # shellcheck disable=SC2086 # the answer is words
     set -- $answer
+    if [ "$3" = 0 ] && [ "$4" != 0 ]; then
+        refused=$((refused + 1)) refusal="The hub $hub knows none of the detections in $name: is it the one that they are from?"
+        return
+    fi
     total=$((total + $3))
     if [ "$4" != 0 ]; then # its chunks are kept, see session.py
         rejected=$((rejected + $4))

@@ -1,4 +1,4 @@
-"""The hub's folder: what lies where, who may write it, who is speaking, and how it is made.
+"""A folder becomes a hub, where many accounts work and none can spoil or speak for another's work.
 
 ``init`` makes ``hub`` (runs the commands), ``hub.ini`` (the settings), ``chunks.csv`` with the
 header ``name,sha256,bytes,detections,gold,seed`` (a chunk that is not listed does not exist), and

@@ -38,7 +38,6 @@ TICK = 10  # length of a corner tick in pixels, as on DES stamps
 GAP, GAP_GREY = 3, 48  # between the stamps of a guide picture
 SEED = 20261122  # makes the shipped sets
 TRUTH_HEADER = ["OBJID", "LABEL", "HINT", "STAMP", "X", "Y", "SNR"]
-KINDS = ("srch", "temp", "diff")
 PICTURES_ONLY = ("Unsure", "Other")  # labels without a truth
 
 WAVES = np.fft.fftfreq(WIDE * FINE, 1 / FINE)  # cycles per pixel
@@ -588,10 +587,6 @@ def clarity(detection):
 # Writing the files
 
 
-class SetError(Exception):
-    """The files cannot be made as asked; the message is the sentence that the user reads."""
-
-
 def practice_set(count, seed):
     """Draw detections of the six classes, equally many of each (or one more), in random order.
 
@@ -653,37 +648,18 @@ def truth_table(detections):
     return text.getvalue().encode()
 
 
-def made_before(folder):
-    """Return the stamps in a folder that its truth.csv names: those are ours to replace."""
-    truth = folder / "truth.csv"
-    if not truth.exists():
-        return []
-    with open(truth, encoding="utf-8", errors="replace", newline="") as file:
-        rows = list(csv.reader(file))
-    if not rows or rows[0] != TRUTH_HEADER:
-        raise SetError(f"{truth} is none that this program made; nothing was changed. Move it away")
-    objids = [row[0] for row in rows[1:] if row and row[0].isdecimal()]
-    paths = (folder / f"{k}{o}.{suffix}" for o in objids for k in KINDS for suffix in FORMATS)
-    return [path for path in paths if path.exists()]
-
-
-def write_practice(folder, count=60, seed=SEED, suffix="gif", force=False):
+def write_practice(folder, count=60, seed=SEED, suffix="gif"):
     """Write a practice set as GIF or FITS (`suffix`); one seed is one set, whatever the format.
 
-    `force` replaces the set that is in the folder, and leaves what is none of it. Without, a
-    folder that is not empty raises SetError, as does a truth.csv of somebody else.
+    Raises FileExistsError if there is anything in the folder: two sets in one would be none.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not force:
-        raise SetError(f"{folder} is not empty; nothing was changed. --force replaces a set there")
-    old = made_before(folder)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; nothing was changed. Name another folder")
     detections = practice_set(count, seed)
-    for path in old:
-        path.unlink()
-    # The table goes first: should this be interrupted, --force knows what there is to replace.
     disk.write_whole(folder / "truth.csv", truth_table(detections))
     for objid, detection in detections:
-        for kind, pixels in zip(KINDS, detection):
+        for kind, pixels in zip(stamps.KINDS, detection):
             data = FORMATS[suffix](pixels, kind)
             disk.write_whole(folder / f"{kind}{objid}.{suffix}", data)
 
@@ -696,7 +672,7 @@ def write_guide(folder, seed=SEED):
         make = draw if label in PICTURES_ONLY else lambda rng, label=label: simulate(label, rng)
         best = max((make(rng) for _ in range(12)), key=clarity)
         picture = np.full((SIDE, 3 * SIDE + 2 * GAP), GAP_GREY, np.uint8)
-        for place, (kind, pixels) in enumerate(zip(KINDS, best)):
+        for place, (kind, pixels) in enumerate(zip(stamps.KINDS, best)):
             left = place * (SIDE + GAP)
             picture[:, left : left + SIDE] = with_ticks(stamps.scale(pixels, kind)[0])
         file = io.BytesIO()
@@ -722,7 +698,6 @@ def main(arguments=None):
     one = verbs.choices["practice"]
     one.add_argument("--count", type=int, default=60, help="how many detections (60)")
     one.add_argument("--format", choices=FORMATS, default="gif", help="of the stamps (gif)")
-    one.add_argument("--force", action="store_true", help="replace the set that is in the folder")
     options = parser.parse_args(arguments)
     if options.seed < 0 or getattr(options, "count", 1) < 1:
         parser.error("--seed counts from 0, --count from 1")
@@ -730,9 +705,8 @@ def main(arguments=None):
         if options.verb == "guide":
             write_guide(options.folder, options.seed)
         else:
-            o = options
-            write_practice(o.folder, o.count, o.seed, o.format, o.force)
-    except (SetError, OSError) as error:
+            write_practice(options.folder, options.count, options.seed, options.format)
+    except OSError as error:
         print(f"simulate: {error}.", file=sys.stderr)
         return 1
     return 0

@@ -151,6 +151,9 @@ def screen(_screen):
     """A virtual screen of 1600 x 1000 pixels."""
     for name in "12345678":
         _screen.key(name, down=False)
+    # windows of programs that the test before has killed may still be going
+    titles = ("ArtifactSpy", "ArtifactSpy: practice", "ArtifactSpy: help", "ArtifactSpy: comment")
+    wait_until(lambda: not any(map(_screen.window, titles)), what="an empty screen")
     return _screen
 
 

@@ -12,6 +12,7 @@ import pwd
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -30,7 +31,8 @@ import labels  # noqa: E402
 import stamps  # noqa: E402
 from cluster import handout  # noqa: E402
 from cluster.add import add  # noqa: E402
-from cluster.hub import Hub, HubError, init  # noqa: E402
+from cluster.hub import Hub, HubError, init, now  # noqa: E402
+from cluster.receive import receive  # noqa: E402
 
 BATCHES = ROOT.parent / "shared" / "stamps"
 SHARED = ("claims", "people", "incoming", "verified", "rejected")
@@ -42,7 +44,7 @@ def run(hub, *arguments, **options):
     """Call HUB/hub, and check what every answer must be like."""
     done = subprocess.run([hub / "hub", *arguments], capture_output=True, text=True, **options)
     assert "Traceback" not in done.stderr
-    if done.returncode in (1, 6, 7):
+    if done.returncode in (1, 5, 6, 7):
         assert len(done.stderr.strip().splitlines()) == 1, "a failure is one line"
         assert done.stderr.rstrip().endswith(".")
     return done
@@ -81,7 +83,7 @@ def tarball(path, objids, kinds=stamps.KINDS, suffix=".gif", by_kind=False):
 
 
 def rows_of(path):
-    return list(csv.reader(io.StringIO(Path(path).read_text(), newline="")))
+    return list(csv.reader(io.StringIO(Path(path).read_bytes().decode(), newline="")))
 
 
 def listed(hub):
@@ -286,6 +288,11 @@ def test_help_lists_the_verbs_and_gives_an_example_of_each(empty):
         assert run(empty, *wrong).returncode == 2
 
 
+def list_chunk(hub, name):
+    header = (hub / "chunks.csv").read_text().splitlines()[0]
+    (hub / "chunks.csv").write_text(f"{header}\n{name},0,0,0,,0\n")
+
+
 @pytest.mark.parametrize(
     "spoil, sentence",
     [
@@ -294,7 +301,8 @@ def test_help_lists_the_verbs_and_gives_an_example_of_each(empty):
         (lambda hub: setting(hub, "labelers", "0"), "counts and days begin at 1"),
         (lambda hub: (hub / "hub.ini").write_bytes(b"\xff\xfe"), "hub.ini cannot be understood"),
         (lambda hub: (hub / "hub.ini").unlink(), "There is no hub"),
-        (lambda hub: (hub / "chunks.csv").write_text("name,sum\n"), "chunks.csv is damaged"),
+        (lambda hub: (hub / "chunks.csv").write_text("name,sum\n"), "damaged in line 1"),
+        (lambda hub: list_chunk(hub, "../../x"), "damaged in line 2"),
         (lambda hub: (hub / "chunks.csv").unlink(), "chunks.csv says 'No such file"),
         (lambda hub: shutil.rmtree(hub / "claims"), "says 'No such file"),
     ],
@@ -304,13 +312,6 @@ def test_a_spoilt_hub_is_told_in_a_sentence(hub, spoil, sentence):
     done = run(hub, "next", "--as", "alice")
     assert done.returncode == 1
     assert sentence in done.stderr
-
-
-def test_a_chunk_row_with_a_hostile_name_is_never_used_as_a_path(hub):
-    with (hub / "chunks.csv").open("a") as file:
-        file.write("../../x,0,0,0,,0\n")
-    with pytest.raises(HubError, match="line 6"):
-        everything(hub, "alice")
 
 
 # ---- add ----
@@ -379,7 +380,9 @@ def test_add_reads_folders_at_any_depth_and_follows_no_link(empty, tmp_path, cap
     done = run(empty, "add", "in", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Added 1 triplets in 1 chunks" in done.stdout
-    assert "2: srch cannot be read, diff is larger than" in done.stdout
+    assert re.search(
+        "2: srch cannot be read, .* bytes, diff cannot be read, or is larger", done.stdout
+    )
 
 
 def test_add_never_takes_a_detection_twice_and_numbers_go_on(hub, tmp_path, capsys):
@@ -407,19 +410,21 @@ def test_the_first_of_several_stamps_counts(empty, tmp_path, capsys):
 def test_metadata_goes_with_its_detections(empty, tmp_path, capsys):
     source = tarball(tmp_path / "x.tar.gz", ["1", "2", "3"])
     table = tmp_path / "x.csv"
-    table.write_text('\ufeffSNID,OBJID,NOTE\r\n12,1,"a, b"\r\n13,3,ü\r\n14,4,\r\n13,3,twice\r\n')
+    text = '\ufeffSNID,OBJID,NOTE\r\n12,1,"a, b"\r\n13,3,"ü\r9"\r\n14,4,\r\n13,3,twice\r\n'
+    table.write_bytes(text.encode())
     assert add(empty, [str(source)], str(table), "drop") == 0
     told = capsys.readouterr().out
     assert "1 triplets have no row" in told and "1 of its rows no stamps" in told
     rows = rows_of(empty / "metadata" / f"{FIRST}.csv")
     assert rows[0] == ["OBJID", "SNID", "NOTE"]
-    assert sorted(rows[1:]) == [["1", "12", "a, b"], ["2", "", ""], ["3", "13", "ü"]]
+    assert sorted(rows[1:]) == [["1", "12", "a, b"], ["2", "", ""], ["3", "13", "ü\r9"]]
+    assert sorted(Hub(empty).objids(FIRST)) == ["1", "2", "3"], "a bare CR once made one more"
 
 
 @pytest.mark.parametrize(
     "content, sentence",
     [
-        (b"ID,MJD\n1,2\n", "has no column OBJID: nothing was added. Its columns are: ID, MJD."),
+        (b"ID,MJD\n1,2\n", "it has no column OBJID; its columns are ID, MJD"),
         (b"", "has no column OBJID"),
         (b"OBJID,MJD\n1,2,3\n", "line 2 has 3 fields, the header 2"),
         (b"OBJID,\xe9\n1,2\n", "cannot be used"),
@@ -486,11 +491,11 @@ def test_a_stamp_is_used_once_and_two_adds_in_one_second_do_not_meet(hub, tmp_pa
 
 def test_a_second_add_at_once_is_refused_and_told_how_to_go_on(hub, tmp_path):
     source = tarball(tmp_path / "x.tar.gz", ["100"])
-    (hub / ".add.lock").write_text("node7 4711 2026-11-22T13:08:00Z\n")
+    (hub / ".add.lock").write_text("process 4711 on node7 since 2026-11-22T13:08:00Z")
     before = tree(hub)
     done = run(hub, "add", source)
     assert done.returncode == 1
-    assert "node7 as process 4711" in done.stderr and f"remove {hub}/.add.lock" in done.stderr
+    assert "process 4711 on node7 since" in done.stderr and f"remove {hub}/.add.lock" in done.stderr
     assert tree(hub) == before
     (hub / ".add.lock").write_text("")
     assert "nothing was added" in run(hub, "add", source).stderr
@@ -513,6 +518,28 @@ def test_what_an_interrupted_add_left_does_not_exist(hub, tmp_path, capsys):
     data = (hub / "chunks" / f"{new.name}.tar.gz").read_bytes()
     assert hashlib.sha256(data).hexdigest() == new.sha256
     assert (hub / "claims" / new.name).stat().st_mode & 0o7777 == 0o3775
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_an_add_that_is_ended_leaves_no_lock(hub, tmp_path, number):
+    source = tarball(tmp_path / "x.tar.gz", map(str, range(100, 6000)))
+    child = subprocess.Popen([hub / "hub", "add", source], stderr=subprocess.PIPE, text=True)
+    while not (hub / ".add.lock").exists():
+        assert child.poll() is None
+    time.sleep(0.1)
+    while child.poll() is None:  # Python loses a signal that comes while a finalizer closes a file
+        child.send_signal(number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.5)
+    assert "Interrupted: what the hub had is safe" in child.stderr.read()
+    assert child.returncode == 1 and not (hub / ".add.lock").exists()
+
+
+def test_names_that_the_locale_cannot_write_are_no_bug(tmp_path):
+    command = [sys.executable, "-m", "cluster", "init", tmp_path / "hü"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_full_disk_adds_nothing_and_leaves_no_lock(hub, tmp_path):
@@ -560,7 +587,8 @@ def test_asking_twice_gives_the_same_chunk_until_it_is_held(hub):
     chunk = listed(hub)[0]
     assert (done.returncode, answer(done)) == (0, ["chunk", FIRST, chunk.sha256, chunk.bytes])
     assert answer(run(hub, "next", "--as", "alice")) == answer(done)
-    assert answer(run(hub, "next", "--have", "batch--1--x", FIRST, "--as", "alice"))[1] == SECOND
+    foreign = ("batch--1--x", "x" * 230, "a b", "../../x")
+    assert answer(run(hub, "next", "--have", *foreign, FIRST, "--as", "alice"))[1] == SECOND
     assert given(hub, "alice", SECOND) == FIRST
     assert os.listdir(hub / "claims" / FIRST) == ["1"]
 
@@ -617,36 +645,19 @@ def test_a_finished_claim_does_not_expire(hub):
 
 
 def test_a_crash_between_the_two_files_of_a_claim_heals(hub):
-    folder = hub / "people" / "alice"
-    folder.mkdir()
-    (folder / SECOND).touch()
-    os.utime(folder / SECOND, (1, 1))
-    assert given(hub, "alice") == SECOND
-    assert (hub / "claims" / SECOND / "1").read_text().startswith("alice ")
-    assert given(hub, "alice") == SECOND
-    assert os.listdir(hub / "claims" / SECOND) == ["1"]
+    (hub / "claims" / FIRST / "1").write_text(f"alice {now()}\n")
+    assert [given(hub, user) for user in ("ann", "bob", "cec")] == [FIRST, FIRST, SECOND]
+    assert given(hub, "alice") == FIRST, "though it is full: she is one of the three"
+    assert (hub / "people" / "alice" / FIRST).exists()
+    assert sorted(os.listdir(hub / "claims" / FIRST)) == ["1", "2", "3"]
 
 
-def test_a_claim_without_slot_is_taken_back_when_others_have_filled_the_chunk(hub):
-    (hub / "people" / "alice").mkdir()
-    (hub / "people" / "alice" / FIRST).write_text("alice 2026-01-01T00:00:00Z\n")
+def test_a_claim_that_the_owner_removed_by_hand_makes_room(hub):
     for user in ("ann", "bob", "cec"):
-        assert given(hub, user) == FIRST
-    assert given(hub, "alice") == SECOND
-    assert os.listdir(hub / "people" / "alice") == [SECOND]
-    assert len(os.listdir(hub / "claims" / FIRST)) == 3
-
-
-def test_an_empty_claim_counts_as_its_owners_from_when_it_was_made(hub):
-    for slot in "123":
-        path = hub / "claims" / FIRST / slot
-        path.touch()
-        os.utime(path, (time.time() - 60,) * 2)
-    me = pwd.getpwuid(os.getuid()).pw_name
-    assert handout.read_claim(path).user == me
-    assert given(hub, "alice") == SECOND
-    os.utime(path, (1, 1))
-    assert given(hub, "bob") == FIRST
+        given(hub, user)
+    (hub / "claims" / FIRST / "1").unlink()
+    assert [given(hub, user) for user in ("dan", "eve")] == [FIRST, SECOND]
+    assert sorted(os.listdir(hub / "claims" / FIRST)) == ["2", "3", "4"]
 
 
 def test_a_claim_seen_between_creating_and_writing_is_its_writers(hub, monkeypatch):
@@ -658,19 +669,22 @@ def test_a_claim_seen_between_creating_and_writing_is_its_writers(hub, monkeypat
 
 
 @pytest.mark.parametrize(
-    "text", ["../../x 2026-01-01T00:00:00Z\n", "nonsense\n", "a b c\n", "\xff"]
+    "text", ["", "../../x 2026-01-01T00:00:00Z\n", "nonsense\n", "a b c\n", "\xff"]
 )
-def test_a_claim_that_makes_no_sense_counts_as_its_file_owners(hub, text):
-    path = hub / "claims" / FIRST / "1"
-    path.write_text(text, encoding="latin-1")
-    claim = handout.read_claim(path)
-    assert claim == (pwd.getpwuid(os.getuid()).pw_name, path.stat().st_mtime)
+def test_a_claim_that_makes_no_sense_is_its_file_owners_from_when_it_was_made(hub, text):
+    for slot in "123":
+        path = hub / "claims" / FIRST / slot
+        path.write_text(text, encoding="latin-1")
+        os.utime(path, (time.time() - 60,) * 2)
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert handout.read_claim(path) == (me, path.stat().st_mtime)
+    assert given(hub, "alice") == SECOND
+    os.utime(path, (1, 1))
+    assert given(hub, "bob") == FIRST
 
 
 def test_names_are_checked_before_they_become_paths(hub):
     before = tree(hub)
-    for bad in ("a/b", "", "a b", "x" * 201, "a\nb"):
-        assert run(hub, "next", "--as", "alice", "--have", bad).returncode == 2
     for user in ("..", ".", "a/b", "a--b", "", "x" * 33, ".hidden"):
         assert run(hub, "next", f"--as={user}").returncode == 2
     sha = "0" * 64
@@ -714,14 +728,18 @@ def claims_by_chunk(hub):
     }
 
 
-def test_twelve_people_at_once_fill_every_slot_and_none_twice(hub):
+@pytest.mark.parametrize("people, laptops", [(12, 1), (4, 3)])
+def test_who_asks_at_once_fills_every_slot_and_none_twice(hub, people, laptops):
+    users = [f"user{number}" for number in range(people)]
     for _ in range(8):
         forget_claims(hub)
-        found = at_once(given, *[(hub, f"user{number}") for number in range(12)])
-        assert Counter(name for _, name in found) == dict.fromkeys(
-            (FIRST, SECOND, THIRD, FOURTH), 3
-        )
+        found = at_once(given, *[(hub, user) for user in users for _ in range(laptops)])
         claims = claims_by_chunk(hub)
+        assert sorted(sum(claims.values(), [])) == sorted(users), "each person is in one chunk"
+        full, rest = divmod(people, 3)
+        assert [len(claims[chunk.name]) for chunk in listed(hub)][: full + 1] == (
+            [3] * full + [rest] * (full < 4)
+        )
         for (_, user), name in found:
             assert user in claims[name]
             assert os.listdir(hub / "people" / user) == [name]
@@ -744,19 +762,6 @@ def test_twelve_people_who_take_all_they_can_leave_nothing_and_share_nothing(hub
         for name, users in claims_by_chunk(hub).items():
             assert len(users) == len(set(users)) == 3
             assert users == sorted(user for (_, user), names in found if name in names)
-
-
-def test_one_person_on_three_laptops_at_once_has_one_claim(hub):
-    for _ in range(8):
-        forget_claims(hub)
-        people = [(hub, f"user{number}") for number in range(4) for _ in range(3)]
-        found = at_once(given, *people)
-        claims = claims_by_chunk(hub)
-        assert Counter(user for users in claims.values() for user in users) == {
-            f"user{number}": 1 for number in range(4)
-        }
-        for (_, user), name in found:
-            assert user in claims[name]
 
 
 def test_a_rush_on_expired_claims_gives_no_more_than_there_is_room_for(hub):
@@ -797,26 +802,20 @@ def test_an_upload_becomes_verified_rows(mine):
     assert os.listdir(hub / "rejected") == []
 
 
-def test_receiving_twice_changes_nothing_with_or_without_a_second_copy(mine):
+def test_receiving_twice_gives_the_same_answer_and_changes_nothing(mine):
     hub, (one, _) = mine
-    file, sha256 = upload(hub, [row(one), row("99")])
+    rows = [row(one), row(Hub(hub).objids(SECOND)[0])]
+    file, sha256 = upload(hub, rows)
     command = ("receive", file, sha256, "--as", "alice")
     first = run(hub, *command)
+    assert answer(first)[2:] == ["1", "1"]
     before = tree(hub)
     assert run(hub, *command).stdout == first.stdout
-    upload(hub, [row(one), row("99")])
+    upload(hub, rows)
     assert run(hub, *command).stdout == first.stdout
     assert tree(hub) == before
-
-
-def test_the_answer_stays_the_same_when_the_person_has_been_given_more_meanwhile(mine):
-    hub, (one, _) = mine
-    other = Hub(hub).objids(SECOND)[0]
-    file, sha256 = upload(hub, [row(one), row(other)])
-    command = ("receive", file, sha256, "--as", "alice")
-    assert answer(run(hub, *command))[2:] == ["1", "1"]
     assert given(hub, "alice", FIRST) == SECOND
-    assert answer(run(hub, *command))[2:] == ["1", "1"]
+    assert run(hub, *command).stdout == first.stdout, "though the other is hers by now"
 
 
 def test_what_arrived_damaged_is_thrown_away_and_asked_for_again(mine):
@@ -980,8 +979,6 @@ def test_only_a_plain_file_of_ones_own_is_taken_in(mine, tmp_path):
 
 
 def receive_quietly(hub, file, sha256):
-    from cluster.receive import receive
-
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         receive(hub, file, sha256, "alice")
@@ -1003,12 +1000,18 @@ def test_one_upload_received_by_six_processes_at_once_is_kept_once(mine):
 def test_what_another_process_took_in_a_moment_ago_is_answered(mine, monkeypatch):
     hub, (one, _) = mine
     file, sha256 = upload(hub, [row(one)])
-    first = receive_quietly(hub, file, sha256)
     module = sys.modules["cluster.receive"]
-    too_early, kept = [None], module._kept
-    monkeypatch.setattr(module, "_kept", lambda *a: too_early.pop() if too_early else kept(*a))
-    assert receive_quietly(hub, file, sha256) == first
-    assert not too_early
+    read, first = module.read, []
+
+    def late(path, *limit):
+        if path.name == f".{file}.part":
+            monkeypatch.setattr(module, "read", read)
+            first.append(receive_quietly(hub, file, sha256))
+        return read(path, *limit)
+
+    monkeypatch.setattr(module, "read", late)
+    assert [receive_quietly(hub, file, sha256)] == first
+    assert os.listdir(hub / "incoming") == [file]
 
 
 def test_an_upload_is_kept_where_links_are_not_known(mine, monkeypatch):
@@ -1214,12 +1217,6 @@ def test_collect_believes_only_files_that_their_person_or_the_owner_wrote(shared
     assert f"{path} was written by nobody: it does not count" in done.stderr
 
 
-def test_accounts_without_a_usable_name_are_told(shared):
-    options = {**by("nobody"), "user": 54322}
-    done = run(shared, "next", **options)
-    assert done.returncode == 7 and "uid 54322" in done.stderr
-
-
 def test_twelve_askers_of_three_real_accounts_at_once(shared):
     accounts = ["daemon", "nobody", "bin", "sys"] * 3
     children = [
@@ -1235,8 +1232,15 @@ def test_twelve_askers_of_three_real_accounts_at_once(shared):
     assert len(claims[FIRST]) == 3 and len(claims[SECOND]) == 1
 
 
-def test_the_unwritable_hub_is_told_in_a_sentence(shared):
-    options = {**by("nobody"), "extra_groups": []}
-    done = run(shared, "next", **options)
-    assert done.returncode == 1
-    assert "Permission denied" in done.stderr and "is safe" in done.stderr
+@pytest.mark.parametrize(
+    "change, status, words",
+    [
+        ({"user": 54322}, 7, "under the name 'uid 54322'"),
+        # 5: not allowed, which on AFS is how a missing ticket looks
+        ({"extra_groups": []}, 5, "Permission denied"),
+    ],
+)
+def test_an_account_the_hub_cannot_serve_is_told(shared, change, status, words):
+    done = run(shared, "next", **{**by("nobody"), **change})
+    assert done.returncode == status
+    assert words in done.stderr and "safe" in done.stderr

@@ -137,6 +137,15 @@ def test_an_interrupted_set_up_is_begun_anew(clone, bare_python, tmp_path):
     assert "The packages could not be fetched" in sentence
 
 
+def test_a_virtual_environment_that_lost_its_packages_is_made_anew(clone, bare_python):
+    """What an upgrade of the system's Python does to one; each start was a traceback."""
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    (clone / ".venv" / "bin" / "python").symlink_to(bare_python)
+    shutil.copy(clone / "requirements.txt", clone / ".venv" / "complete")
+    sentence = refused(clone, PATH=f"{bare_python.parent}:/usr/bin:/bin")
+    assert "There is no screen" in sentence
+
+
 def test_without_python_it_says_how_to_get_one(clone):
     assert "Python 3.9 or newer is needed" in refused(clone, ARTIFACTSPY_PYTHON="/nonexistent")
 
@@ -148,7 +157,10 @@ def test_a_python_that_is_too_old_is_as_good_as_none(clone, tmp_path):
 
 @pytest.mark.parametrize(
     "pretence",
-    ["import sys; sys.modules['tkinter'] = None", "import tkinter; tkinter.TkVersion = 8.5"],
+    [
+        "import sys; sys.modules['tkinter'] = None",
+        "import sys, tkinter; sys.modules['numpy'] = None; tkinter.TkVersion = 8.5",
+    ],
     ids=["none", "8.5"],
 )
 def test_without_a_fit_tk_it_says_how_to_get_it(clone, tmp_path, pretence):

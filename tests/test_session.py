@@ -1,15 +1,18 @@
 """Whole sessions, from the first picture to verified rows; and what is settled before them."""
 
 import csv
+import hashlib
+import queue
 import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, cluster, verified, wait_until
+from conftest import ROOT, cluster, tarball, triplets, verified, wait_until
 from test_window import ask_for_comment
 
 import labels
 import session
+import stamps
 
 # Who labels what
 
@@ -52,6 +55,12 @@ def test_a_local_hub_takes_the_login_name(tmp_path, monkeypatch):
     assert (found.user, found.hub, found.remote) == ("eve", str(tmp_path / "hub"), False)
 
 
+def test_a_host_without_a_domain_has_no_realm_and_the_same_host_keeps_its_own(tmp_path):
+    assert chosen(tmp_path, hub="ann@nas:/hub").realm == "none"
+    assert chosen(tmp_path, realm="B.EDU").realm == "B.EDU"
+    assert chosen(tmp_path, hub="ann@nas:/hub").realm == "B.EDU"
+
+
 def test_a_setting_with_a_percent_sign_is_taken_as_it_is(tmp_path):
     assert chosen(tmp_path, hub="a@b.org:/x%y").hub == "a@b.org:/x%y"
     assert chosen(tmp_path).hub == "a@b.org:/x%y"
@@ -80,6 +89,236 @@ def test_sync_sh_reads_the_same_settings(tmp_path):
 
 
 # The Session without a window
+
+
+class Desk:
+    """A session whose window is this test: what is delivered waits until it is pumped."""
+
+    def __init__(self, data, hub, user="ann"):
+        self.calls, self.said, self.data = queue.SimpleQueue(), [], data
+        self.settings = session.Settings(data, data, str(hub), user, "none", "", False, 0)
+        self.sync = session.Sync(self.settings)
+        self.session = session.Session(
+            self.settings, self.sync, self.deliver, lambda: None, self.said.append
+        )
+
+    def deliver(self, function, *arguments):
+        self.calls.put((function, arguments))
+
+    def pump(self, until):
+        """Do what was delivered, as the window does, until a condition holds."""
+
+        def step():
+            while not self.calls.empty():
+                function, arguments = self.calls.get()
+                function(*arguments)
+            return until()
+
+        wait_until(step)
+
+    def open(self, until=lambda page: page.pictures):
+        self.session.start()
+        self.session.resize(60)
+        self.pump(lambda: until(self.session.page()))
+        return self
+
+    def label(self, name):
+        objid = self.session.page().detection.objid
+        self.session.painted()
+        self.session.label(objid, name)
+        self.pump(lambda: self.session.page().pictures or not self.session.page().detection)
+        return objid
+
+    def close(self):
+        ended = []
+        self.session.finish(lambda status, said: ended.append((status, said)))
+        self.pump(lambda: ended)
+        return ended[0]
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Make desks on one data folder; their threads end with the test."""
+    desks = []
+
+    def make(hub=tmp_path / "no hub", user="ann"):
+        desks.append(Desk(tmp_path / "data", hub, user))
+        return desks[-1]
+
+    yield make
+    for made in desks:
+        made.sync.stop()
+        made.session._errands.shutdown()
+        made.session._reader.shutdown()
+
+
+def put(tmp_path, name, members):
+    (tmp_path / "data" / "chunks").mkdir(parents=True, exist_ok=True)
+    return tarball(tmp_path / "data" / "chunks" / name, members)
+
+
+def test_a_chunk_that_arrives_leaves_the_page_on_screen(desk, tmp_path):
+    """Labelled pages were sorted anew, and the comment for one detection went to another."""
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 6)))
+    first = desk().open()
+    for name in ("Good", "Good", "Good"):
+        first.label(name)
+    first.close()
+    second = desk().open(lambda page: page.pictures and page.detection.objid == "4")
+    for _ in range(3):
+        second.session.back()
+    second.label("Unsure")
+    page = second.session.page()
+    assert page.detection.objid == "2"
+    put(tmp_path, "b--y.tar.gz", triplets(range(11, 14)))
+    second.session._scan()
+    second.pump(lambda: "b--y" in second.session._chunks)
+    assert second.session.page().detection.objid == "2"
+    with pytest.raises(labels.LabelError, match="no longer on screen"):
+        second.session.label("3", "Good")
+
+
+def test_an_incomplete_copy_never_overwrites_a_label(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([101, 102]))
+    subject = desk().open()
+    members = triplets([101, 105])
+    del members["batch/diff101.gif"]
+    put(tmp_path, "b--y.tar.gz", members)
+    chunk = stamps.Chunk(tmp_path / "data" / "chunks" / "b--y.tar.gz")
+    subject.label("Good")
+    subject.session._arrived(chunk, {})  # the reader had looked before the label was there
+    subject.session._append()
+    rows, _ = labels.read(subject.session._file.path)
+    assert [(row.objid, row.action) for row in rows] == [("101", "Good")]
+
+
+def test_what_another_person_labelled_here_is_not_taken_for_mine(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([101, 102]))
+    alice = desk(user="alice").open()
+    assert alice.label("Good") == "101"
+    alice.close()
+    bob = desk(user="bob").open()
+    assert bob.session.page().detection.objid == "101"
+
+
+def test_a_data_folder_is_not_passed_on_to_another_hub_or_user_with_labels_in_it(tmp_path):
+    chosen(tmp_path, hub=str(tmp_path / "one"), user="ann")
+    (tmp_path / "labels" / "waiting").mkdir(parents=True)
+    waiting = tmp_path / "labels" / "waiting" / "ann--2026-11-22_13-08-00.csv"
+    waiting.write_text("")
+    for options in ({"hub": str(tmp_path / "two")}, {"user": "bob"}):
+        with pytest.raises(session.SessionError, match="holds stamps or unsent labels of ann"):
+            chosen(tmp_path, **options)
+        assert chosen(tmp_path).user == "ann"
+    assert chosen(tmp_path, hub=str(tmp_path / "one"), user="ann").user == "ann"
+    waiting.unlink()
+    assert chosen(tmp_path, user="bob").user == "bob"
+
+
+@pytest.mark.parametrize("name", ["a\nb--x.tar.gz", "a,\xe9--x.tar.gz"])
+def test_a_chunk_whose_name_would_spoil_the_label_file_is_passed_over(desk, tmp_path, name):
+    put(tmp_path, name, triplets([1]))
+    put(tmp_path, "b--y.tar.gz", triplets([2]))
+    subject = desk().open()
+    assert subject.session.page().detection.objid == "2"
+    assert any("is passed over: rename it" in sentence for sentence in subject.said)
+
+
+def test_finished_chunks_that_are_deleted_at_the_start_do_not_stop_it(desk, tmp_path):
+    for letter in "abcde":
+        put(tmp_path, f"{letter}--x.tar.gz", triplets([ord(letter)]))
+    put(tmp_path, "f--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    sent = tmp_path / "data" / "labels" / "sent"
+    file = labels.LabelFile(sent, "ann")
+    file.append(*[labels.row(str(ord(letter)), "Good") for letter in "abcde"])
+    again = desk().open(lambda page: page.pictures and page.detection.objid == "1")
+    chunks = tmp_path / "data" / "chunks"
+    again.pump(lambda: [path.name for path in chunks.iterdir()] == ["f--x.tar.gz"])
+    assert subject and not [said for said in again.said if "went wrong" in said]
+
+
+def test_a_file_that_cannot_be_read_does_not_keep_the_window_open(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    subject.label("Good")
+    waiting = tmp_path / "data" / "labels" / "waiting"
+    (waiting / "ann--2026-11-22_00-00-00.csv").symlink_to(tmp_path / "nowhere")
+    assert subject.session.to_send() == 1
+    monkeypatch.setattr(labels, "settle", lambda *_: 1 / 0)  # a bug, wherever it may be
+    status, said = subject.close()
+    assert status == 1 and "The labels are on disk" in said
+
+
+def test_a_row_that_a_spreadsheet_spoilt_does_not_stop_the_session(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    sent = tmp_path / "data" / "labels" / "sent"
+    sent.mkdir(parents=True)
+    (sent / "ann--2026-11-22_13-08-00.csv").write_text("9,Good,,22/11/2026 13:08,x,1.0\n")
+    subject = desk().open()
+    subject.pump(lambda: subject.session._begun)
+    assert subject.label("Good") == "1" and subject.session.today == 1
+
+
+def test_a_bug_in_reading_costs_one_detection(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    real = stamps.Chunk.triplet
+    monkeypatch.setattr(
+        stamps.Chunk, "triplet", lambda chunk, objid: real(chunk, objid) if objid == "2" else 1 / 0
+    )
+    subject = desk().open()
+    assert subject.session.page().detection.objid == "2"
+    assert labels.read(subject.session._file.path)[0][0].action == "Skipped"
+
+
+def test_a_skipped_row_waits_until_the_disk_has_room(desk, tmp_path, monkeypatch):
+    members = triplets([1, 2, 3])
+    members["batch/temp1.gif"] = b"broken"
+    put(tmp_path, "a--x.tar.gz", members)
+    subject = desk()
+    monkeypatch.setattr(labels, "LabelFile", full_disk)
+    subject.open()
+    assert subject.session.page().detection.objid == "2"
+    monkeypatch.undo()
+    subject.label("Good")
+    rows, _ = labels.read(subject.session._file.path)
+    assert [(row.objid, row.action) for row in rows] == [("1", "Skipped"), ("2", "Good")]
+
+
+def full_disk(*_):
+    raise labels.LabelError("This label is not saved: the disk is full.")
+
+
+def test_a_fetch_that_brings_nothing_new_is_not_repeated_at_once(desk, tmp_path, hub):
+    """A chunk that gzip finds damaged, though its sum is right, was fetched ten times a second."""
+    (path,) = hub.glob("chunks/*.tar.gz")
+    path.write_bytes(path.read_bytes() + b"trailing rubbish that gzip does not like")
+    table = hub / "chunks.csv"
+    text = table.read_text()
+    old = text.splitlines()[1].split(",")
+    new = [hashlib.sha256(path.read_bytes()).hexdigest(), str(path.stat().st_size)]
+    table.write_text(text.replace(f"{old[1]},{old[2]}", ",".join(new)))
+    subject = desk(hub).open()
+    subject.pump(lambda: "trying again in 30 s" in subject.session.supply)
+
+
+def test_an_errand_that_is_just_starting_can_be_stopped(desk):
+    subject = desk()
+    subject.sync.only_upload()
+    assert subject.sync.run([ROOT / "sync.sh", "fetch"], 5) == (1, "Stopped; nothing is lost.")
+    subject.sync.stop()
+    assert subject.sync.run([ROOT / "sync.sh", "upload"], 5) == (1, "Stopped; nothing is lost.")
+
+
+def test_settings_that_cannot_be_kept_are_one_sentence(small_disk):
+    with (small_disk / "filler").open("wb", buffering=0) as full:
+        try:
+            while True:
+                full.write(bytes(512))
+        except OSError:
+            pass
+    with pytest.raises(session.SessionError, match="cannot be kept"):
+        chosen(small_disk, user="ann")
 
 
 def test_session_and_stamps_do_not_import_tk():
@@ -138,18 +377,14 @@ def test_practice_on_fresh_stamps(start):
     assert program.close() == 0
 
 
-def test_the_verdict_of_practice():
-    subject = session.Session(chosen_for_test(), *[lambda *_: None] * 4)
+def test_the_verdict_of_practice(desk):
+    subject = desk().session
     subject._truth = {"1": ("Good", "HINT")}
     for action, agrees in (("Good", True), ("Marginal", False), ("Unsure", None)):
         subject._answers["1"] = labels.row("1", action)
         found, sentence = subject.verdict("1")
         assert found is agrees and "1 was made as Good. HINT." in sentence
     assert subject.verdict("2") == (None, "")
-
-
-def chosen_for_test():
-    return session.Settings(ROOT, ROOT, "/hub", "ann", "none", "", True, 0)
 
 
 @pytest.mark.parametrize(

@@ -317,27 +317,11 @@ def test_fits_row_1_is_at_the_bottom():
         assert (hdus[0].data[0] == pixels[-1]).all()
 
 
-def test_a_folder_in_use_is_left_alone_unless_forced(tmp_path, capsys):
+def test_a_folder_in_use_is_left_alone(tmp_path, capsys):
     (tmp_path / "thesis.tex").write_text("mine")
     assert simulate.main(["practice", str(tmp_path), "--count", "2", "--seed", "1"]) == 1
-    assert "--force" in capsys.readouterr().err
-    assert list(contents(tmp_path)) == ["thesis.tex"]
-    forced = ["practice", str(tmp_path), "--count", "2", "--force", "--seed"]
-    assert simulate.main([*forced, "1"]) == 0
-    (tmp_path / "srch1.gif").write_bytes(b"a stamp of mine")
-    first = contents(tmp_path)
-    assert simulate.main([*forced, "2"]) == 0
-    second = contents(tmp_path)
-    assert set(first) & set(second) == {"thesis.tex", "srch1.gif", "truth.csv"}
-    assert second["thesis.tex"] == b"mine"
-    assert len(second) == 2 + 1 + 6
-
-
-def test_a_truth_table_of_somebody_else_is_never_replaced(tmp_path, capsys):
-    (tmp_path / "truth.csv").write_text("name,age\nsrch,4\n")
-    assert simulate.main(["practice", str(tmp_path), "--count", "1", "--force"]) == 1
-    assert "nothing was changed" in capsys.readouterr().err
-    assert contents(tmp_path) == {"truth.csv": b"name,age\nsrch,4\n"}
+    assert "is not empty; nothing was changed" in capsys.readouterr().err
+    assert contents(tmp_path) == {"thesis.tex": b"mine"}
 
 
 def test_the_shipped_truth_names_the_shipped_stamps():

@@ -121,6 +121,25 @@ def test_rows_that_the_hub_rejects_are_told_and_remembered(sync, tmp_path, hub):
     assert (sent / path.name).exists() and (sent / path.name).with_suffix(".rejected").exists()
 
 
+def test_labels_of_another_hub_are_not_swallowed(sync, tmp_path, hub):
+    """They were moved to sent/ once, all rejected, and the hub that wanted them never asked."""
+    path = label_file(tmp_path, ("901", "Good"), ("902", "Good"))
+    for _ in range(2):
+        done = sync("upload")
+        assert done.returncode == 7 and "knows none of the detections" in one_sentence(done)
+        assert path.exists() and not verified(hub)
+
+
+@pytest.mark.parametrize("name", ["ann--2020-backup.csv", "ann--2026-11-22_13-08-00 (1).csv"])
+def test_a_stray_file_does_not_keep_the_others_from_being_sent(sync, tmp_path, hub, name):
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"))
+    (path.parent / name).write_text("mine")
+    done = sync("upload")
+    assert done.returncode == 7 and name in one_sentence(done)
+    assert not path.exists() and verified(hub) == {"101": "Good"}
+
+
 def test_a_hub_that_is_not_there_is_code_4_and_the_labels_stay(sync, tmp_path, hub):
     path = label_file(tmp_path, ("101", "Good"))
     hub.rename(tmp_path / "away")
@@ -214,7 +233,8 @@ def test_status_tells_hub_chunks_and_labels(sync, tmp_path, hub):
     assert done.returncode == 0
     lines = dict(line.split(None, 1) for line in done.stdout.splitlines())
     assert lines["hub"] == str(hub) and lines["user"] == "ann"
-    assert lines["chunks"].startswith("1 here") and lines["labels"].startswith("1 files waiting")
+    assert lines["stamps"] == "11 detections to label, in 1 chunks"
+    assert lines["labels"].startswith("1 files waiting")
 
 
 def test_without_a_user_it_says_how_to_set_one(sync, tmp_path):

@@ -112,6 +112,18 @@ def test_a_double_click_labels_one_detection(start, hub):
     assert [row.action for row in program.rows()] == ["BadSubtraction", "Good", "PsfInTemplate"]
 
 
+def test_a_triple_click_labels_one_detection_and_steady_clicks_go_on(start, hub):
+    program = start("--hub", hub, "--user", "ann").open_window()
+    program.label("1")
+    spot = button(program, "Good")
+    for _ in range(3):
+        program.screen.click(*spot)
+        pause = time.monotonic() + artifactspy.GUARD + 0.05
+        wait_until(lambda end=pause: time.monotonic() > end)
+    assert [row.action for row in program.rows()] == ["BadSubtraction", "Good"]
+    program.label("Good", lambda: program.screen.click(*spot))
+
+
 def test_presses_right_after_a_new_picture_are_ignored(start, hub):
     program = start("--hub", hub, "--user", "ann").open_window()
     program.label("1")
@@ -287,6 +299,27 @@ def test_a_comment_that_a_terminal_would_cut_is_refused(start, hub):
     assert program.label("6").action == "Good"
 
 
+@pytest.mark.parametrize("typed", ["   ", "\x1b[A"])
+def test_a_comment_of_nothing_readable_is_no_comment(start, hub, typed):
+    program = start("--hub", hub, "--user", "ann").open_window()
+    ask_for_comment(program)
+    program.terminal.sendline(typed.replace("[A", ""))
+    row = program.label("6")
+    assert row.action == "Good" and len(program.rows()) == 1
+
+
+def test_a_terminal_that_is_stopped_does_not_stop_the_window(start, hub):
+    program = start("--hub", hub, "--user", "ann").open_window()
+    program.terminal.send("\x13")  # Ctrl+S
+    pause = time.monotonic() + artifactspy.GUARD
+    wait_until(lambda: time.monotonic() > pause)
+    program.screen.key("8")
+    program.screen.key("Escape")
+    assert program.label("5").action == "Marginal"
+    program.terminal.send("\x11")
+    assert program.close() == 0
+
+
 # Help
 
 
@@ -323,7 +356,7 @@ def test_a_detection_without_readable_stamps_is_skipped_and_the_hub_told(start, 
     rows = verified(hub)
     assert {objid for objid, action in rows.items() if action == "Skipped"} == {"3", "5"}
     assert sum(action == "Good" for action in rows.values()) == 4
-    assert "temp3.gif: damaged" in program.said()
+    assert "temp3.gif: damaged." in program.said()
 
 
 class GoodRows:
@@ -401,12 +434,14 @@ def test_ctrl_c_in_the_terminal_closes_as_a_click_does(start, hub):
     assert verified(hub) == {row.objid: "Good"}
 
 
-def test_a_closed_terminal_loses_nothing(start, hub):
+def test_a_closed_terminal_loses_nothing_even_if_it_hangs_up_twice(start, hub):
     program = start("--hub", hub, "--user", "ann").open_window()
     row = program.label("6")
-    os.close(program.terminal.child_fd)
-    program.terminal.child_fd = -1
-    program.terminal.closed = True
+    program.terminal.ptyproc.fileobj.close()
+    for _ in range(3):  # the kernel does, and the shell does
+        os.kill(program.pid, signal.SIGHUP)
+        pause = time.monotonic() + 0.02
+        wait_until(lambda end=pause: time.monotonic() > end)
     wait_until(lambda: verified(hub) == {row.objid: "Good"})
     wait_until(lambda: not list((program.data / "labels" / "open").iterdir()))
 
