@@ -62,13 +62,13 @@ def layout(width, height):
     unit = max(12, min(width // 88, height // 38))
     panel = 14 * unit
     keys = int(3.4 * unit)
-    below = keys + 6 * unit  # the label buttons, the message and the status line
+    below = keys + 7 * unit  # the label buttons, the message and the status line
     side = min((width - panel - 5 * unit) // 3, height - below - 3 * unit)
     spare = height - below - 3 * unit - side
     # taller where there is room, but two of them fit beside the stamps, below Back and Help
     keys = min(keys + min(spare // 2, 2 * unit), (side - 6 * unit) // 2 - unit // 2)
     left = (width - 3 * side - 3 * unit - panel) // 2
-    top = 2 * unit + max(0, height - side - keys - 8 * unit) // 2
+    top = 2 * unit + max(0, height - side - keys - 9 * unit) // 2
     return Layout(unit, side, left, top, keys, panel)
 
 
@@ -294,8 +294,9 @@ class Window:
     def _build(self):
         root = self.root
         root.configure(background=GROUND)
-        self._font = tkfont.Font(root, family="TkDefaultFont", size=-14)
-        self._bold = tkfont.Font(root, family="TkDefaultFont", size=-14, weight="bold")
+        self._font = tkfont.Font(root, font="TkDefaultFont")
+        self._bold = tkfont.Font(root, font="TkDefaultFont")
+        self._bold.configure(weight="bold")
         style = {"background": GROUND, "font": self._font, "anchor": "w", "padx": 0, "bd": 0}
         self._titles = [tk.Label(root, **style, text=text, foreground=INK) for text in TITLES]
         self._cells = [
@@ -320,7 +321,7 @@ class Window:
                 self._font,
             )
         self._notice = tk.Label(root, background=BANNER, foreground=INK, font=self._bold)
-        self._message = tk.Label(root, **style, foreground=INK)
+        self._message = tk.Label(root, **{**style, "anchor": "sw"}, foreground=INK, justify="left")
         self._status = tk.Label(root, **style, foreground=DIM)
 
     # Where things are
@@ -359,9 +360,10 @@ class Window:
         for i, label in enumerate(reversed(beside)):
             y = bottom - fit.keys - i * (fit.keys + unit // 2)
             self._place_label(label, x, y, fit.panel, fit.keys)
-        line = {"x": fit.left, "width": width - 2 * fit.left, "height": 1.6 * unit}
-        self._message.place(y=height - 4 * unit, **line)
-        self._status.place(y=height - 2.1 * unit, **line)
+        line = {"x": fit.left, "width": width - 2 * fit.left}
+        self._message.place(y=height - 5.2 * unit, height=2.8 * unit, **line)
+        self._message.configure(wraplength=width - 2 * fit.left)
+        self._status.place(y=height - 2.1 * unit, height=1.6 * unit, **line)
 
     def _place_label(self, label, x, y, width, height):
         button = self._buttons[label.name]
@@ -375,10 +377,12 @@ class Window:
         page = self.session.page()
         if self._closing:
             return
-        if (page.detection, page.pictures) != self._painted or page.detection is None:
+        # while the same page is drawn in another size, the old size stays
+        same = page.detection == self._painted[0] and page.pictures in (None, self._painted[1])
+        if page.detection is None or not same:
             self._paint(page)
         for name, button in self._buttons.items():
-            button.wake(page.pictures is not None)
+            button.wake(self._painted[1] is not None)
             button.mark(page.answer is not None and page.answer.action == name)
         self._status.configure(text=self._status_text(page))
 

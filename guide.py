@@ -6,6 +6,7 @@ side by side. The window stays open beside the labelling window, which goes on w
 
 import tkinter as tk
 from pathlib import Path
+from tkinter import font as tkfont
 
 import labels
 
@@ -49,11 +50,14 @@ def show(parent, contact, unit):
     """
     for child in parent.winfo_toplevel().winfo_children():
         if isinstance(child, tk.Toplevel) and child.title() == "ArtifactSpy: help":
-            child.deiconify()
-            child.lift()
-            return child
+            if child.unit == unit:
+                child.deiconify()
+                child.lift()
+                return child
+            child.destroy()  # the labelling window has another size now
     window = tk.Toplevel(parent, class_="ArtifactSpy", background=PAPER)
     window.title("ArtifactSpy: help")
+    window.unit = unit
     width = min(unit * 46, parent.winfo_screenwidth() - 40)
     height = min(unit * 50, parent.winfo_screenheight() - 80)
     # beside the labelling window if the screen has room for both
@@ -63,12 +67,13 @@ def show(parent, contact, unit):
     for key in ("<Escape>", "<F1>", "<question>"):
         window.bind(key, lambda _: window.destroy())
     bar = tk.Scrollbar(window)
+    plain = _font(parent, unit)
     text = tk.Text(
         window,
         wrap="word",
         background=PAPER,
         foreground=INK,
-        font=("TkDefaultFont", -unit),
+        font=plain,
         borderwidth=0,
         highlightthickness=0,
         padx=unit * 1.5,
@@ -80,17 +85,23 @@ def show(parent, contact, unit):
     bar.configure(command=text.yview)
     bar.pack(side="right", fill="y")
     text.pack(side="left", fill="both", expand=True)
+    text.plain = plain  # a font goes when Python forgets it
     write(text, contact, unit)
     text.configure(state="disabled")
     return window
 
 
+def _font(parent, size, weight="normal"):
+    font = tkfont.Font(parent, font="TkDefaultFont")
+    font.configure(size=-size, weight=weight)
+    return font
+
+
 def write(text, contact, unit):
     """Fill a ``tkinter.Text`` with the guide."""
-    text.tag_configure(
-        "head", font=("TkDefaultFont", -int(unit * 1.35), "bold"), spacing3=unit // 2
-    )
-    text.tag_configure("name", font=("TkDefaultFont", -unit, "bold"), spacing1=unit)
+    text.fonts = _font(text, int(unit * 1.35), "bold"), _font(text, unit, "bold")
+    text.tag_configure("head", font=text.fonts[0], spacing3=unit // 2)
+    text.tag_configure("name", font=text.fonts[1], spacing1=unit)
     text.tag_configure("dim", foreground=DIM, spacing3=unit)
     text.tag_configure("item", lmargin2=unit * 1.3, spacing3=unit // 3)
     text.tag_configure("key", tabs=(unit * 9,), lmargin2=unit * 9, spacing3=unit // 4)

@@ -240,7 +240,7 @@ class Sync:
         )
         self._process = self._connection = None
         self._starting = threading.Lock()  # so that no call begins between "stop" and its effect
-        self._refused = ()  # verbs that are begun no longer
+        self._ending = 0  # 1: only what is `last` is begun, 2: nothing is
 
     def login(self):
         """Get a ticket, asking in the terminal if need be; return sync.sh's exit code."""
@@ -261,14 +261,21 @@ class Sync:
 
     def call(self, verb):
         """Run sync.sh, in a worker thread; see `run` for what is returned."""
-        if verb != "status":
-            self._connect()
-        status, said = self.run([ROOT / "sync.sh", verb], SYNC_TIMEOUT)
+        self._connect()
+        status, said = self.run([ROOT / "sync.sh", verb], SYNC_TIMEOUT, last=verb == "upload")
         log.info("sync.sh %s: exit %d: %s", verb, status, said)
         return status, said
 
-    def run(self, command, timeout):
+    def run(self, command, timeout, last=False):
         """Run a command without a terminal, in a group of its own that can be ended whole.
+
+        Parameters
+        ----------
+        command : list
+        timeout : float
+            Seconds.
+        last : bool
+            Begin it even after `only_upload`.
 
         Returns
         -------
@@ -278,7 +285,7 @@ class Sync:
             The last line it wrote, which is one sentence for the user.
         """
         with self._starting:
-            if command[-1] in self._refused or "*" in self._refused:
+            if self._ending > last:
                 return 1, "Stopped; nothing is lost."
             self._process = process = subprocess.Popen(
                 command,
@@ -309,13 +316,13 @@ class Sync:
     def only_upload(self):
         """End a fetch that is under way, and begin no further one: its claim stays ours."""
         with self._starting:
-            self._refused = ("fetch",)
+            self._ending = 1
             self._end()
 
     def stop(self):
         """End what is under way, and begin nothing more."""
         with self._starting:
-            self._refused = ("*",)
+            self._ending = 2
             self._end()
 
     def close(self):
@@ -383,7 +390,8 @@ class Session:
         self._left, self._side = 0, 0
         self._shown_since, self._seconds = None, {}
         self._begun = False  # the chunks that were here at the start are open
-        self._fetching, self._failures, self._timer = False, 0, None
+        self._fetching, self._pausing, self._failures, self._timer = False, False, 0, None
+        self._reason = ""  # why the hub could not be asked, as last told
         self._brought = None  # how many new detections the last fetch brought, while it is opened
         self._closing = False
         self._today = set()
@@ -484,7 +492,10 @@ class Session:
     def _scan(self):
         """Open the next chunk that is new in the folder, in the order of their names."""
         for path in sorted(self._folder("chunks").glob("*.tar.gz")):
-            status = path.stat()
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # somebody tidies up
+                continue
             version = status.st_mtime_ns, status.st_size
             if self._versions.get(path) == version:
                 continue
@@ -605,7 +616,7 @@ class Session:
             if not self.settings.practice:
                 self._work(self._errands, self._send_earlier)
         if self._brought == 0:  # the same damaged chunk again, say: do not ask without a pause
-            self._pause("the hub sent nothing new")
+            self._retry_later("the hub sent nothing new")
         self._brought = None
         self._fetch_if_low()
         self._show()
@@ -627,31 +638,39 @@ class Session:
         self._fetching = False
         if self._closing:
             return
+        self.exhausted = status == NOTHING_LEFT
         if status == 0:
-            self._failures, self._brought = 0, 0
+            self._failures, self._brought, self._reason = 0, 0, ""
             self._work(self._reader, self._scan)
-        elif status == NOTHING_LEFT:
-            self.exhausted = True
-            self._supply("no more chunks at the hub")
+        elif self.exhausted:
+            self._pause("no more chunks at the hub", RETRY[-1])
         else:
-            self._pause(said)
+            self._retry_later(said)
 
-    def _pause(self, reason):
-        """Ask the hub for the next chunk again later, after growing pauses."""
+    def _retry_later(self, reason):
         pause = RETRY[min(self._failures, len(RETRY) - 1)]
         self._failures += 1
-        self._supply(f"no next chunk yet, trying again in {pause} s: {reason}")
-        self._timer = threading.Timer(pause, self._deliver, [self._fetch_if_low])
+        self._pause(f"no next chunk yet, trying again in {pause} s", pause)
+        if reason != self._reason:  # once is enough
+            self._reason = reason
+            self._say(reason)
+
+    def _pause(self, text, seconds):
+        """Leave the hub alone for a while, and show why."""
+        self._pausing = True
+        self._timer = threading.Timer(seconds, self._deliver, [self._resume])
         self._timer.daemon = True
         self._timer.start()
+        self._supply(text)
+
+    def _resume(self):
+        self._pausing = False
+        self._fetch_if_low()
 
     def _fetch_if_low(self):
         if self._left >= RUNNING_LOW:
             self.supply = "next chunk ready"
-            return
-        waiting = self._timer is not None and self._timer.is_alive()
-        busy = waiting or self._fetching or self._closing or not self._begun
-        if not (busy or self.exhausted):
+        elif self._begun and not (self._fetching or self._pausing or self._closing):
             self._fetching = True
             self._supply("fetching the next chunk")
             self._work(self._errands, self._fetch)

@@ -305,9 +305,10 @@ def test_a_fetch_that_brings_nothing_new_is_not_repeated_at_once(desk, tmp_path,
 def test_an_errand_that_is_just_starting_can_be_stopped(desk):
     subject = desk()
     subject.sync.only_upload()
-    assert subject.sync.run([ROOT / "sync.sh", "fetch"], 5) == (1, "Stopped; nothing is lost.")
+    assert subject.sync.call("fetch") == (1, "Stopped; nothing is lost.")
+    assert subject.sync.call("upload")[0] == 4  # there is no such hub, but it was asked
     subject.sync.stop()
-    assert subject.sync.run([ROOT / "sync.sh", "upload"], 5) == (1, "Stopped; nothing is lost.")
+    assert subject.sync.call("upload") == (1, "Stopped; nothing is lost.")
 
 
 def test_settings_that_cannot_be_kept_are_one_sentence(small_disk):
