@@ -255,9 +255,14 @@ def test_a_row_that_a_spreadsheet_spoilt_does_not_stop_the_session(desk, tmp_pat
     sent = tmp_path / "data" / "labels" / "sent"
     sent.mkdir(parents=True)
     (sent / "ann--2026-11-22_13-08-00.csv").write_text("9,Good,,22/11/2026 13:08,x,1.0\n")
-    subject = desk().open()
+    subject = desk()
+    subject.session.exhausted = subject.session._pausing = True  # no hub is asked here
+    subject.open()
     subject.pump(lambda: subject.session._begun)
+    subject.session._reader.submit(int).result()  # today's labels have been counted
+    subject.pump(lambda: True)
     assert subject.label("Good") == "1" and subject.session.today == 1
+    assert not subject.said
 
 
 def test_a_bug_in_reading_costs_one_detection(desk, tmp_path, monkeypatch):

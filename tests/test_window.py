@@ -103,8 +103,7 @@ def test_a_double_click_labels_one_detection(start, hub):
     def double_click():
         # slower than the guard of a new picture, faster than what counts as a double click
         program.screen.click(*spot)
-        pause = time.monotonic() + artifactspy.GUARD + 0.05
-        wait_until(lambda: time.monotonic() > pause)
+        pass_time(artifactspy.GUARD + 0.05)
         program.screen.click(*spot)
 
     program.page_turns(double_click)
@@ -118,8 +117,7 @@ def test_a_triple_click_labels_one_detection_and_steady_clicks_go_on(start, hub)
     spot = button(program, "Good")
     for _ in range(3):
         program.screen.click(*spot)
-        pause = time.monotonic() + artifactspy.GUARD + 0.05
-        wait_until(lambda end=pause: time.monotonic() > end)
+        pass_time(artifactspy.GUARD + 0.05)
     assert [row.action for row in program.rows()] == ["BadSubtraction", "Good"]
     program.label("Good", lambda: program.screen.click(*spot))
 
@@ -134,8 +132,7 @@ def test_presses_right_after_a_new_picture_are_ignored(start, hub):
 
 def wait_and_burst(program):
     """Press two keys in quick succession, as someone with a trembling hand does."""
-    pause = time.monotonic() + artifactspy.GUARD + 0.05
-    wait_until(lambda: time.monotonic() > pause)
+    pass_time(artifactspy.GUARD + 0.05)
     program.screen.key("5")
     program.screen.key("6")
 
@@ -145,8 +142,7 @@ def test_a_key_held_down_labels_one_detection(start, hub):
     program.label("1")
     program.page_turns(lambda: wait_and_hold(program))
     for _ in range(40):  # what X sends for a held key: release and press at once, 25 times a second
-        pause = time.monotonic() + 0.04
-        wait_until(lambda end=pause: time.monotonic() > end)
+        pass_time(0.04)
         program.screen.key("6", down=False)
         program.screen.key("6", up=False)
     program.screen.key("6", down=False)
@@ -155,8 +151,7 @@ def test_a_key_held_down_labels_one_detection(start, hub):
 
 
 def wait_and_hold(program):
-    pause = time.monotonic() + artifactspy.GUARD + 0.05
-    wait_until(lambda: time.monotonic() > pause)
+    pass_time(artifactspy.GUARD + 0.05)
     program.screen.key("6", up=False)
 
 
@@ -185,7 +180,6 @@ def test_forward_goes_as_far_as_pages_were_seen(start, hub):
     program = start("--hub", hub, "--user", "ann").open_window()
     for key in "123":
         program.label(key)
-    wait_until(lambda: True)
     newest = program.stamps_on_screen()
     for _ in range(3):
         program.page_turns(lambda: program.screen.key("BackSpace"))
@@ -311,8 +305,7 @@ def test_a_comment_of_nothing_readable_is_no_comment(start, hub, typed):
 def test_a_terminal_that_is_stopped_does_not_stop_the_window(start, hub):
     program = start("--hub", hub, "--user", "ann").open_window()
     program.terminal.send("\x13")  # Ctrl+S
-    pause = time.monotonic() + artifactspy.GUARD
-    wait_until(lambda: time.monotonic() > pause)
+    pass_time(artifactspy.GUARD)
     program.screen.key("8")
     program.screen.key("Escape")
     assert program.label("5").action == "Marginal"
@@ -434,16 +427,53 @@ def test_ctrl_c_in_the_terminal_closes_as_a_click_does(start, hub):
     assert verified(hub) == {row.objid: "Good"}
 
 
-def test_a_closed_terminal_loses_nothing_even_if_it_hangs_up_twice(start, hub):
-    program = start("--hub", hub, "--user", "ann").open_window()
+@pytest.fixture
+def slow_hub(hub):
+    """A hub that takes labels in only when its `go` exists, and shows by `asked` that it could."""
+    script = hub / "hub"
+    script.rename(hub / "real-hub")
+    script.write_text(
+        f'#!/bin/sh\nif [ "$1" = receive ]; then\n  touch "{hub}/asked"\n'
+        f'  while [ ! -e "{hub}/go" ]; do sleep 0.05; done\nfi\nexec "{hub}/real-hub" "$@"\n'
+    )
+    script.chmod(0o755)
+    return hub
+
+
+def pass_time(seconds):
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > end)
+
+
+def test_a_closed_terminal_sends_even_if_it_hangs_up_twice(start, slow_hub):
+    """The kernel hangs up, and the shell: the second one was taken for "do not wait"."""
+    program = start("--hub", slow_hub, "--user", "ann").open_window()
     row = program.label("6")
     program.terminal.ptyproc.fileobj.close()
-    for _ in range(3):  # the kernel does, and the shell does
-        os.kill(program.pid, signal.SIGHUP)
-        pause = time.monotonic() + 0.02
-        wait_until(lambda end=pause: time.monotonic() > end)
-    wait_until(lambda: verified(hub) == {row.objid: "Good"})
-    wait_until(lambda: not list((program.data / "labels" / "open").iterdir()))
+    wait_until((slow_hub / "asked").exists)
+    pass_time(1.1)
+    os.kill(program.pid, signal.SIGHUP)
+    pass_time(0.2)
+    (slow_hub / "go").touch()
+    sent = program.data / "labels" / "sent"
+    wait_until(lambda: len(list(sent.iterdir())) == 1)
+    assert verified(slow_hub) == {row.objid: "Good"}
+
+
+def test_closing_again_goes_at_once_but_a_double_click_does_not(start, slow_hub):
+    program = start("--hub", slow_hub, "--user", "ann").open_window()
+    program.label("6")
+    for _ in range(2):
+        program.screen.close_window(program.window)
+    wait_until((slow_hub / "asked").exists)
+    pass_time(1.1)
+    assert program.screen.window("ArtifactSpy")
+    assert program.close() == 1
+    assert len(list((program.data / "labels" / "waiting").iterdir())) == 1
+    (slow_hub / "go").touch()
+    program = start("--hub", slow_hub, "--user", "ann").open_window()
+    wait_until(lambda: len(verified(slow_hub)) == 1)
+    assert program.close() == 0
 
 
 def test_the_window_can_be_closed_while_a_comment_is_typed(start, hub):
