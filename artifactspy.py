@@ -364,6 +364,8 @@ class Window:
         self._message.place(y=height - 5.2 * unit, height=2.8 * unit, **line)
         self._message.configure(wraplength=width - 2 * fit.left)
         self._status.place(y=height - 2.1 * unit, height=1.6 * unit, **line)
+        if self._notice.winfo_manager():
+            self._announce(self._notice.cget("text"))
 
     def _place_label(self, label, x, y, width, height):
         button = self._buttons[label.name]
