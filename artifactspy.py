@@ -248,6 +248,8 @@ class Comment:
     def cancel(self):
         """Ask no longer."""
         if self.in_terminal:
+            with contextlib.suppress(termios.error):  # half a comment must not reach the shell
+                termios.tcflush(0, termios.TCIFLUSH)
             self._tell("cancelled")
         self._end("")
 
@@ -321,7 +323,7 @@ class Window:
                 self._font,
             )
         self._notice = tk.Label(root, background=BANNER, foreground=INK, font=self._bold)
-        self._message = tk.Label(root, **{**style, "anchor": "sw"}, foreground=INK, justify="left")
+        self._message = tk.Label(root, **{**style, "anchor": "nw"}, foreground=INK, justify="left")
         self._status = tk.Label(root, **style, foreground=DIM)
 
     # Where things are
@@ -361,7 +363,7 @@ class Window:
             y = bottom - fit.keys - i * (fit.keys + unit // 2)
             self._place_label(label, x, y, fit.panel, fit.keys)
         line = {"x": fit.left, "width": width - 2 * fit.left}
-        self._message.place(y=height - 5.2 * unit, height=2.8 * unit, **line)
+        self._message.place(y=bottom + 1.6 * unit + fit.keys, height=2.8 * unit, **line)
         self._message.configure(wraplength=width - 2 * fit.left)
         self._status.place(y=height - 2.1 * unit, height=1.6 * unit, **line)
         if self._notice.winfo_manager():
@@ -384,7 +386,7 @@ class Window:
         if page.detection is None or not same:
             self._paint(page)
         for name, button in self._buttons.items():
-            button.wake(self._painted[1] is not None)
+            button.wake(self._painted[1] is not None and not self._comment)
             button.mark(page.answer is not None and page.answer.action == name)
         self._status.configure(text=self._status_text(page))
 
@@ -404,8 +406,11 @@ class Window:
 
     def _nothing_text(self):
         if not self.session.exhausted:
-            return self.session.supply[:1].upper() + self.session.supply[1:]
-        return "Nothing left to label: thank you. Close the window to send your labels."
+            text = f"{self.session.reason}\n{self.session.supply}".strip()
+            return text[:1].upper() + text[1:]
+        if self.session.given:
+            return "Nothing left to label: thank you. Close the window to send your labels."
+        return "Nothing left to label for now: thank you."
 
     def _announce(self, text):
         """Put a sentence over the stamps, or take it away."""
@@ -424,8 +429,9 @@ class Window:
         parts.append(f"{self.session.today} today")
         if self.session.given:
             parts.append("saved")
-        if self.session.supply:
-            parts.append(self.session.supply)
+        supply = "next chunk ready" if self.session.next_ready else self.session.supply
+        if supply:
+            parts.append(supply)
         return " · ".join(parts)
 
     def say(self, text, colour=INK, aloud=True):
@@ -456,6 +462,8 @@ class Window:
             self.back()
         elif keysym == "Right":
             self.forward()
+        elif keysym == "End":
+            self.newest()
         elif keysym == "Escape" and self._comment:
             self._comment.cancel()
         elif repeated:
@@ -488,10 +496,11 @@ class Window:
         self._comment = Comment(self.root, self._tell, objid, self._commented)
         where = "in the terminal" if self._comment.in_terminal else "in the dialog"
         self.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK, False)
+        self.refresh()
 
     def _commented(self, objid, text):
         self._comment = None
-        self.say("", aloud=False)
+        self.say("No comment: nothing was labelled.", aloud=False)
         try:
             comment = labels.clean_comment(text)
         except labels.LabelError as error:
@@ -499,6 +508,7 @@ class Window:
         else:
             if comment:
                 self._label(objid, "Other", comment)
+        self.refresh()
 
     def _label(self, objid, name, comment=""):
         self.say("", aloud=False)
@@ -506,7 +516,10 @@ class Window:
             self.session.label(objid, name, comment)
         except labels.LabelError as error:
             self.say(str(error), BAD_NEWS)
-            return
+        else:
+            self._tell_verdict(objid)
+
+    def _tell_verdict(self, objid):
         agrees, verdict = self.session.verdict(objid)
         if verdict:
             self.say(verdict, {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees], aloud=False)
@@ -516,12 +529,28 @@ class Window:
         if self._comment:
             self._comment.cancel()
         elif not self._closing:
-            self.session.back()
+            if self.session.back():
+                self._look_again()
+            else:
+                self.say("There is nothing earlier here.", aloud=False)
 
     def forward(self):
         """Go one page on, as far as pages were seen."""
         if not (self._comment or self._closing):
             self.session.forward()
+            self._look_again()
+
+    def newest(self):
+        """Go forward to where the labelling stood."""
+        if not (self._comment or self._closing):
+            self.session.newest()
+            self._look_again()
+
+    def _look_again(self):
+        self.say("", aloud=False)
+        detection = self.session.page().detection
+        if detection:
+            self._tell_verdict(detection.objid)
 
     def help(self):
         """Open the Help window; the keys that label work in it too."""
@@ -603,8 +632,11 @@ def arguments(words):
     )
     parser.add_argument("--version", action="version", version=f"ArtifactSpy {VERSION}")
     given = parser.parse_args(words)
-    if given.practice is not None and not 0 <= given.practice <= 2000:
-        parser.error("--practice takes a number up to 2000")
+    if given.practice is not None and not 0 <= given.practice <= 1000:
+        parser.error("--practice takes a number from 1 to 1000")
+    for name in ("user", "hub", "realm"):
+        if getattr(given, name) == "":
+            parser.error(f"--{name} takes a name")
     return given
 
 
@@ -665,7 +697,9 @@ def run(given):
                 "Practice: these stamps are simulated, and the labels stay in this folder.\n"
                 "To label for the survey: ./ArtifactSpy --user NAME (once; it is remembered)."
             )
-        elif chosen.remote and session.has_terminal():
+        else:
+            print(f"Labelling as {chosen.user} for {chosen.hub}.", flush=True)
+        if chosen.remote and session.has_terminal():
             sync.login()  # where that fails it says why, and the session is one without a network
         window = Window(root, chosen, sync, terminal.tell)
         window.session.start()

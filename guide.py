@@ -13,23 +13,27 @@ import labels
 PICTURES = Path(__file__).resolve().parent / "data" / "guide"
 INK, PAPER, DIM = "#e9e9e6", "#26282d", "#a9aeb6"
 
-QUESTIONS = """\
-1. Difference: is a bright blob right beside a dark one?  →  Bad Subtraction
-2. Template: is a point source exactly in the centre?  →  Point Source in Template
-3. Template: are several dark pixels exactly in the centre?  →  Dark Spot in Template Center
-4. All three: only noise, nothing one could call a star or a galaxy?  →  Noisy Template
-5. Transient and host in Search, the host alone in Template, the transient alone in \
-Difference?  →  Good
-6. It could be that, but noise or a nearby core stands in the way?  →  Marginal
-7. None of these, and you can say what it is?  →  Other, with a comment
-8. No idea?  →  Unsure
-"""
+QUESTIONS = (
+    ("Difference: is a bright blob right beside a dark one?", "BadSubtraction"),
+    ("Template: is a point source exactly in the centre?", "PsfInTemplate"),
+    ("Template: do several dark pixels touch exactly in the centre?", "DarkSpotInTemplateCenter"),
+    ("All three: only noise, nothing one could call a star or a galaxy?", "NoisyTemplate"),
+    (
+        "Transient and host in Search, the host alone in Template, the transient alone in "
+        "Difference?",
+        "Good",
+    ),
+    ("Could it be that, but noise or a nearby core stands in the way?", "Marginal"),
+    ("None of these, and you can say what it is?", "Other"),
+    ("No idea?", "Unsure"),
+)
 KEYS = (
     ("1 to 8", "give the label that carries the number, and go on"),
     ("Backspace, ←", "one detection back, to look again or to label it anew"),
     ("→", "one forward again, as far as you have been"),
-    ("Escape", "cancel the comment of an Other"),
-    ("?, F1", "this window"),
+    ("End", "forward to where you were"),
+    ("Escape", "cancel the comment of an Other; close this window"),
+    ("?, F1", "open and close this window, in which the keys label too"),
 )
 
 
@@ -88,6 +92,7 @@ def show(parent, contact, unit):
     text.plain = plain  # a font goes when Python forgets it
     write(text, contact, unit)
     text.configure(state="disabled")
+    text.focus_set()  # so that the keys scroll
     return window
 
 
@@ -102,10 +107,15 @@ def write(text, contact, unit):
     text.fonts = _font(text, int(unit * 1.35), "bold"), _font(text, unit, "bold")
     text.tag_configure("head", font=text.fonts[0], spacing3=unit // 2)
     text.tag_configure("name", font=text.fonts[1], spacing1=unit)
+    text.tag_configure("answer", font=text.fonts[1], lmargin2=unit * 1.3, spacing3=unit // 3)
     text.tag_configure("dim", foreground=DIM, spacing3=unit)
     text.tag_configure("item", lmargin2=unit * 1.3, spacing3=unit // 3)
     text.tag_configure("key", tabs=(unit * 9,), lmargin2=unit * 9, spacing3=unit // 4)
-    text.insert("end", "Ask yourself, in this order\n", "head", QUESTIONS, "item")
+    text.insert("end", "Ask yourself, in this order\n", "head")
+    for question, name in QUESTIONS:
+        label = labels.BY_NAME[name]
+        text.insert("end", f"{question}  →  ", "item", f"{label.key} {label.text}\n", "answer")
+    text.insert("end", "\nPixels for which there is no value are violet.\n", "dim")
     text.insert("end", "\nThe labels\n", "head")
     text.insert("end", "Each example: Search, Template, Difference.\n", "dim")
     text.pictures = []  # Tk forgets an image that nobody in Python holds

@@ -155,6 +155,10 @@ def settings(home, hub=None, user=None, realm=None, practice=None):
             f"{user!r} is no user name: 1 to 32 letters, digits, dots, dashes and underscores, "
             "beginning with a letter or digit and without two dashes in a row."
         )
+    if "hub" in given and host is None and not (Path(hub) / "hub").exists():
+        raise SessionError(
+            f"There is no hub in {hub}: nothing was changed, correct the folder's name."
+        )
     if given:
         _check_owner(home, _who(kept), (hub, user))
         remember(home, **given)
@@ -176,9 +180,8 @@ def _check_owner(home, before, now):
     ]
     if old_user and held and not same:
         raise SessionError(
-            f"{home} holds stamps or unsent labels of {old_user} at {old_hub}, which {user} at "
-            f"{hub} cannot send: give this one a folder of its own with --data, or send those "
-            f"labels (./sync.sh upload) and delete {home / 'chunks'} first."
+            f"{home} still holds stamps or unsent labels of {old_user} for {old_hub}: nothing was "
+            f"changed. Use another folder: ./ArtifactSpy --data DIR --hub {hub} --user {user}"
         )
 
 
@@ -204,8 +207,8 @@ def take_lock(home):
     except BlockingIOError:
         lock.close()
         raise SessionError(
-            f"ArtifactSpy is open on {home} already: close that window first, or give this one "
-            "a folder of its own with --data."
+            f"A window is open on {home} already: close it first, or give this one a folder of "
+            "its own with --data."
         ) from None
     except OSError as error:  # a network home without locks: one person rarely starts two
         log.warning("%s cannot be locked: %s", path, error)
@@ -368,7 +371,9 @@ class Session:
     Attributes
     ----------
     supply : str
-        How the supply of chunks stands, for the status line.
+        How the supply of chunks stands.
+    reason : str
+        Why the hub could not be asked last time; empty if it could.
     exhausted : bool
         The hub has nothing more for this person.
     given : dict
@@ -391,11 +396,10 @@ class Session:
         self._shown_since, self._seconds = None, {}
         self._begun = False  # the chunks that were here at the start are open
         self._fetching, self._pausing, self._failures, self._timer = False, False, 0, None
-        self._reason = ""  # why the hub could not be asked, as last told
         self._brought = None  # how many new detections the last fetch brought, while it is opened
         self._closing = False
         self._today = set()
-        self.supply, self.exhausted, self.given = "", False, {}
+        self.supply, self.reason, self.exhausted, self.given = "", "", False, {}
         self.began = time.monotonic()
 
     # The data folder
@@ -437,8 +441,8 @@ class Session:
                 self._settle_crashed()
         except OSError as error:
             raise SessionError(
-                f"The labels in {self.settings.data} are as they were, but cannot be put in order "
-                f"({error.strerror}): make room or give yourself the right to write there."
+                f"{error.filename or self.settings.data} cannot be written to ({error.strerror}): "
+                "the labels there are safe. Make room or make it writable, then start again."
             ) from error
         if self.settings.practice:
             self.supply = "preparing the practice stamps"
@@ -450,6 +454,7 @@ class Session:
         for path in self._folder("labels", "open").glob("*--*.csv"):
             _, torn = labels.settle(path, self._folder("labels", "waiting"))
             log.warning("%s was left by a session that crashed; %d torn lines", path.name, torn)
+            self._say("The labels of a session that was interrupted are safe, and are sent now.")
 
     def _work(self, executor, function, *arguments):
         """Run a function on a thread; a bug in it goes to the log, not to nowhere."""
@@ -639,20 +644,23 @@ class Session:
         if self._closing:
             return
         self.exhausted = status == NOTHING_LEFT
+        if status == 0 or self.exhausted:
+            self._failures, self.reason = 0, ""
         if status == 0:
-            self._failures, self._brought, self._reason = 0, 0, ""
+            self._brought = 0
             self._work(self._reader, self._scan)
         elif self.exhausted:
-            self._pause("no more chunks at the hub", RETRY[-1])
+            self._pause("this is the last chunk for now", RETRY[-1])
         else:
             self._retry_later(said)
 
     def _retry_later(self, reason):
         pause = RETRY[min(self._failures, len(RETRY) - 1)]
         self._failures += 1
-        self._pause(f"no next chunk yet, trying again in {pause} s", pause)
-        if reason != self._reason:  # once is enough
-            self._reason = reason
+        then = time.localtime(time.time() + pause)
+        self._pause(f"no next chunk yet, next try at {time.strftime('%H:%M:%S', then)}", pause)
+        if reason != self.reason:  # once is enough
+            self.reason = reason
             self._say(reason)
 
     def _pause(self, text, seconds):
@@ -681,6 +689,12 @@ class Session:
     def today(self):
         """Return how many detections were labelled today, in earlier sessions too."""
         return len(self._today)
+
+    @property
+    def next_ready(self):
+        """Tell whether detections of another chunk follow those of this page's."""
+        page = self.page()
+        return bool(page.detection) and self._line[-1].chunk != page.detection.chunk
 
     def page(self):
         """Return the `Page` to show now."""
@@ -827,12 +841,16 @@ class Session:
         return (False if known else None), f"{objid} was made as {made}. {hint}."
 
     def back(self):
-        """Go one page back."""
-        self._turn(-1)
+        """Go one page back, and tell whether there is one."""
+        return self._turn(-1)
 
     def forward(self):
         """Go one page on, as far as pages were seen."""
         self._turn(1)
+
+    def newest(self):
+        """Go to the last page that was seen."""
+        self._turn(self._seen - self._at)
 
     def _turn(self, pages):
         target = self._at + pages
@@ -840,6 +858,7 @@ class Session:
             self._leave()
             self._at = target
             self._show()
+        return 0 <= target <= self._seen
 
     # The end
 
@@ -886,8 +905,9 @@ class Session:
             self._reader.submit(self._drop_finished).result()
         except Exception as error:  # whatever it is, the window must be able to go
             log.exception("at the end")
+            why = getattr(error, "strerror", None) or error
             said = f"The labels are on disk, in {self.settings.data / 'labels'}, but could not be "
-            said += f"sent ({error}): the next start tries again."
+            said += f"sent ({why}): the next start tries again."
             status = 1
         self._deliver(done, status, said)
 
@@ -902,19 +922,23 @@ class Session:
             return ["No labels this time."]
         count = len(self.given)
         each = sum(self._seconds.get(objid, 0.0) for objid in self.given) / count
+        minutes = f"{seconds // 60:.0f} min " if seconds >= 60 else ""
         lines = [
-            f"{count} label{'s' * (count > 1)} in {seconds // 60:.0f} min {seconds % 60:.0f} s, "
-            f"{each:.1f} s a detection:"
+            f"{count} label{'s' * (count > 1)} in {minutes}{seconds % 60:.0f} s, "
+            f"{each:.1f} s on screen each:"
         ]
         actions = list(self.given.values())
         for label in labels.LABELS:
             if label.name in actions:
                 lines.append(f"  {label.name:<26}{actions.count(label.name):>5}")
+        if self._truth:
+            right = sum(self.verdict(objid)[0] is True for objid in self.given)
+            lines.append(f"{right} of {count} as they were made. Practice labels are not kept.")
         return lines
 
     def whereabouts(self):
         """Return where this session's label file is now, or None if it has none."""
-        if not self.given:
+        if not self.given or self.settings.practice:
             return None
         for place in ("sent", "waiting", "open"):
             path = self.settings.data / "labels" / place / self._file.path.name

@@ -9,7 +9,7 @@ LC_ALL=C
 export LC_ALL
 unset CDPATH
 
-usage='Usage: ./sync.sh login | fetch | upload | status | connect
+usage='Usage: ./sync.sh [--data DIR] login | fetch | upload | status | connect
 
   login    get a Kerberos ticket for the hub, asking for the password if there is none, and try it
   fetch    bring the next chunk of stamps to data/chunks
@@ -28,8 +28,24 @@ die() { # CODE SENTENCE
 
 # Settings
 
-here=$(cd "$(dirname "$0")" && pwd)
+self=$0
+while [ -L "$self" ]; do # the clone, through whatever symbolic links this was called by
+    target=$(readlink "$self")
+    case $target in
+    /*) self=$target ;;
+    *) self=$(dirname "$self")/$target ;;
+    esac
+done
+here=$(cd "$(dirname "$self")" && pwd -P)
 data=${ARTIFACTSPY_DATA:-$here/data}
+if [ "${1:-}" = --data ]; then
+    [ $# -ge 2 ] || die 2 "$usage"
+    mkdir -p "$2" || die 2 "The folder $2 cannot be made."
+    data=$(cd "$2" && pwd -P)
+    shift 2
+fi
+again='the next start sends them, or ./sync.sh upload'
+[ "$data" = "$here/data" ] || again="./ArtifactSpy --data '$data' sends them, or ./sync.sh --data '$data' upload"
 
 setting() { # NAME: from the user's settings, else from the site's
     for file in "$data/settings.ini" "$here/site.ini"; do
@@ -191,7 +207,10 @@ give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call
     fi
     case $code in
     3 | 5 | 6 | 7) die "$code" "$said" ;;
-    126 | 127) die 7 "There is no hub in $folder (${said:-it cannot be run}). $1" ;;
+    126 | 127) die 7 "There is no hub in $folder: correct its name with ./ArtifactSpy --hub, or ask its owner. $1" ;;
+    esac
+    case $said in
+    [A-Z]*.) die 1 "$said" ;; # a sentence of the hub's own
     *) die 1 "The hub did not do it (${said:-no reason given}). $1" ;;
     esac
 }
@@ -240,7 +259,7 @@ list() { # FILE...: those that exist
 }
 
 count_detections() { # how many of those here have no label yet
-    list "$data"/labels/*/*--*.csv | while read -r file; do cut -d , -f 1 "$file"; done >"$work/done"
+    list "$data"/labels/*/"$user"--*.csv | while read -r file; do cut -d , -f 1 "$file"; done >"$work/done"
     list "$data"/chunks/*.tar.gz | while read -r file; do
         tar -tzf "$file" 2>/dev/null | sed -n 's|^\(.*/\)\{0,1\}diff\([0-9]*\)\.[a-z]*$|\2|p'
     done | sort -u | grep -c -v -x -F -f "$work/done" || :
@@ -253,7 +272,10 @@ offline() {
 }
 
 login() {
-    [ -n "$host" ] || return 0
+    if [ -z "$host" ]; then
+        [ -n "${ARTIFACTSPY_SOCKET+set}" ] || printf '%s is a folder of this machine: no login is needed.\n' "$folder"
+        return
+    fi
     asked=no
     if needs_ticket; then
         command -v kinit >/dev/null ||
@@ -328,6 +350,8 @@ upload() {
         die 7 "$refusal It stays in $data/labels/waiting; the other label files are sent."
     elif [ "$rejected" != 0 ]; then
         printf 'The hub has taken in %s labels and set %s rows aside, which its owner finds in rejected/.\n' "$total" "$rejected"
+    elif [ "$total" = 0 ]; then
+        printf 'No labels are waiting to be sent.\n'
     elif [ "$total" = 1 ]; then
         printf 'The hub has taken in 1 label.\n'
     else
@@ -344,7 +368,7 @@ send() { # FILE
         ;;
     esac
     sum=$(sum_of "$1")
-    safe="The labels are safe in $data/labels/waiting: the next start sends them, or ./sync.sh upload."
+    safe="The labels are safe in $data/labels/waiting: $again."
     copy to "$folder/incoming/.$name.part" "$1"
     if [ "$code" != 0 ]; then
         drop_part "$folder/incoming/.$name.part"
@@ -378,7 +402,9 @@ send() { # FILE
 }
 
 status() {
-    printf 'hub      %s\nuser     %s\n' "$hub" "$user"
+    there=''
+    [ -n "$host" ] || [ -x "$folder/hub" ] || there=' (there is no hub)'
+    printf 'hub      %s%s\nuser     %s\n' "$hub" "$there" "$user"
     if needs_ticket; then
         if klist -s 2>/dev/null; then
             printf 'ticket   %s, until %s\n' "$principal" "$(ticket_end)"
@@ -387,8 +413,12 @@ status() {
         fi
     fi
     printf 'stamps   %s detections to label, in %s chunks\n' "$(count_detections)" "$(list "$data"/chunks/*.tar.gz | wc -l | tr -d ' ')"
-    printf 'labels   %s files waiting to be sent, %s sent\n' \
-        "$(list "$data"/labels/waiting/*--*.csv | wc -l | tr -d ' ')" "$(list "$data"/labels/sent/*--*.csv | wc -l | tr -d ' ')"
+    printf 'labels   %s files waiting to be sent, %s sent, %s being written\n' \
+        "$(count waiting)" "$(count sent)" "$(count open)"
+}
+
+count() { # PLACE: its label files
+    list "$data/labels/$1"/*--*.csv | wc -l | tr -d ' '
 }
 
 case ${1:-}-$# in
@@ -400,5 +430,8 @@ login-1 | fetch-1 | upload-1 | status-1 | connect-1)
     "$1"
     ;;
 --help-1 | -h-1 | help-1) printf '%s\n' "$usage" ;;
-*) die 2 "$usage" ;;
+*)
+    [ $# = 0 ] || printf "'%s' is none of the verbs.\n" "$*" >&2
+    die 2 "$usage"
+    ;;
 esac

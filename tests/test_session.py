@@ -21,6 +21,11 @@ def chosen(home, **options):
     return session.settings(home, **options)
 
 
+def make_hub(folder):
+    folder.mkdir()
+    (folder / "hub").touch()
+
+
 def test_without_a_user_it_is_practice(tmp_path):
     found = chosen(tmp_path)
     assert found.practice and found.data == tmp_path / "practice-session"
@@ -51,6 +56,10 @@ def test_another_hub_brings_its_own_realm_and_user(tmp_path):
 def test_a_local_hub_takes_the_login_name(tmp_path, monkeypatch):
     monkeypatch.setenv("LOGNAME", "eve")
     monkeypatch.chdir(tmp_path)
+    with pytest.raises(session.SessionError, match="There is no hub in"):
+        chosen(tmp_path, hub="hub")
+    assert chosen(tmp_path).practice  # and it was not remembered
+    make_hub(tmp_path / "hub")
     found = chosen(tmp_path, hub="hub")
     assert (found.user, found.hub, found.remote) == ("eve", str(tmp_path / "hub"), False)
 
@@ -202,12 +211,16 @@ def test_what_another_person_labelled_here_is_not_taken_for_mine(desk, tmp_path)
 
 
 def test_a_data_folder_is_not_passed_on_to_another_hub_or_user_with_labels_in_it(tmp_path):
+    for name in ("one", "two"):
+        make_hub(tmp_path / name)
     chosen(tmp_path, hub=str(tmp_path / "one"), user="ann")
     (tmp_path / "labels" / "waiting").mkdir(parents=True)
     waiting = tmp_path / "labels" / "waiting" / "ann--2026-11-22_13-08-00.csv"
     waiting.write_text("")
     for options in ({"hub": str(tmp_path / "two")}, {"user": "bob"}):
-        with pytest.raises(session.SessionError, match="holds stamps or unsent labels of ann"):
+        with pytest.raises(
+            session.SessionError, match="still holds stamps or unsent labels of ann"
+        ):
             chosen(tmp_path, **options)
         assert chosen(tmp_path).user == "ann"
     assert chosen(tmp_path, hub=str(tmp_path / "one"), user="ann").user == "ann"
@@ -304,14 +317,14 @@ def test_a_fetch_that_brings_nothing_new_is_not_repeated_at_once(desk, tmp_path,
     new = [hashlib.sha256(path.read_bytes()).hexdigest(), str(path.stat().st_size)]
     table.write_text(text.replace(f"{old[1]},{old[2]}", ",".join(new)))
     subject = desk(hub).open()
-    subject.pump(lambda: "trying again in 30 s" in subject.session.supply)
+    subject.pump(lambda: "no next chunk yet, next try at" in subject.session.supply)
 
 
 def test_an_errand_that_is_just_starting_can_be_stopped(desk):
     subject = desk()
     subject.sync.only_upload()
     assert subject.sync.call("fetch") == (1, "Stopped; nothing is lost.")
-    assert subject.sync.call("upload") == (0, "The hub has taken in 0 labels.")
+    assert subject.sync.call("upload") == (0, "No labels are waiting to be sent.")
     subject.sync.stop()
     assert subject.sync.call("upload") == (1, "Stopped; nothing is lost.")
 
@@ -359,6 +372,8 @@ def test_a_practice_session_from_the_first_picture_to_the_last_row(start):
         expected[row.objid] = row.action
     assert len(expected) == 20 and set(expected) <= set(truth)
     assert program.close() == 0
+    right = sum(truth[objid] == action for objid, action in expected.items())
+    assert f"{right} of 20 as they were made" in program.said()
     folder = program.data / "practice-session"
     assert verified(folder / "hub") == expected
     assert not list((folder / "labels" / "open").iterdir())

@@ -244,9 +244,35 @@ def test_without_a_user_it_says_how_to_set_one(sync, tmp_path):
 
 
 def test_usage(sync):
-    assert sync("--help").stdout.startswith("Usage: ./sync.sh login | fetch | upload | status")
-    for words in ((), ("steal",), ("fetch", "upload")):
+    assert sync("--help").stdout.startswith("Usage: ./sync.sh [--data DIR] login | fetch")
+    for words in ((), ("steal",), ("fetch", "upload"), ("--data",)):
         assert sync(*words).returncode == 2
+    assert "'steal' is none of the verbs." in sync("steal").stderr
+
+
+def test_another_data_folder_is_named_as_for_the_window(sync, tmp_path, hub):
+    other = tmp_path / "with space" / "data"
+    assert sync("--data", str(other), "fetch", ARTIFACTSPY_HUB=str(hub)).returncode == 0
+    assert [path.name for path in (other / "chunks").iterdir()] == ["chunk--00001--first.tar.gz"]
+    label_file(other.parent, ("101", "Good"))
+    hub.rename(tmp_path / "away")
+    done = sync("--data", str(other), "upload", ARTIFACTSPY_HUB=str(hub), ARTIFACTSPY_USER="ann")
+    assert f"./sync.sh --data '{other}' upload" in one_sentence(done)
+
+
+def test_it_works_through_a_symbolic_link(sync, tmp_path):
+    (tmp_path / "link").symlink_to(ROOT / "sync.sh")
+    command = [tmp_path / "link", "status"]
+    env = {**os.environ, "ARTIFACTSPY_HUB": "/nowhere", "ARTIFACTSPY_USER": "ann"}
+    env["ARTIFACTSPY_DATA"] = str(tmp_path / "data")
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert "hub      /nowhere (there is no hub)" in done.stdout
+
+
+def test_status_counts_what_this_person_has_left(sync, tmp_path):
+    sync("fetch")
+    label_file(tmp_path, ("101", "Good"), user="bob")
+    assert "12 detections to label" in sync("status").stdout
 
 
 def test_only_sync_sh_calls_kerberos_and_ssh():
