@@ -21,7 +21,7 @@ from pathlib import Path
 
 import disk
 import stamps
-from cluster.hub import REFUSED, STAMP, USAGE, Chunk, Hub, HubError, now, read, table
+from cluster.hub import REFUSED, STAMP, USAGE, Chunk, Hub, HubError, counted, now, read, table
 
 _NAMED = 5  # of the incomplete detections, in the summary
 # what a labeller's machine takes, less the ends of the archive and of its last read
@@ -48,8 +48,8 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
     Raises
     ------
     HubError
-        Nothing was added: another process is adding, the table cannot be used, and so on. Or a
-        source could not be read to its end; what could be read was then added.
+        Nothing was added: another process is adding, the table cannot be used or is another's,
+        and so on. Or a source could not be read to its end; what could be read was then added.
     """
     hub = Hub(folder)
     hub.owner_only("add stamps")
@@ -59,7 +59,15 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
         _read_table(metadata, ())  # a table of no use should be known before hours of copying
         drop = _Drop(file, {objid for chunk in listed for objid in hub.objids(chunk.name)})
         problems = [problem for problem in map(drop.read, sources) if problem]
-        columns, rows, unused = _read_table(metadata, drop.parts.keys() | drop.known)
+        told = "; ".join(problems)
+        columns, rows, total, unused = _read_table(metadata, drop.parts.keys() | drop.known)
+        found = drop.parts.keys() | drop.already
+        if metadata is not None and found and not found & rows.keys():
+            raise HubError(
+                f"{told}{'. ' if told else ''}None of the {counted(total, 'row')} of {metadata} "
+                "belongs to these stamps: nothing was added. Is it the right table?",
+                REFUSED,
+            )
         incomplete = drop.take_out_incomplete()
         order = sorted(drop.parts)
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
@@ -78,9 +86,13 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
             new.append(Chunk(name, sha256, str(len(data)), str(len(objids)), "", str(seed)))
         if new:
             disk.write_whole(hub.folder / "chunks.csv", table(Chunk._fields, listed + new))
+    if told and not new:
+        raise HubError(f"{told}. Nothing was added.")
+    added = f"Added {counted(len(order), 'detection')} in {counted(len(new), 'chunk')} as drop"
     print(
-        f"Added {len(order)} triplets in {len(new)} chunks as drop {stamp}; "
-        f"{len(incomplete)} were incomplete, {len(drop.already)} there already."
+        f"{added} {stamp}" if new else "Nothing was added",
+        f"{len(incomplete)} incomplete, {len(drop.already)} there already.",
+        sep="; ",
     )
     for objid in sorted(incomplete)[:_NAMED]:
         print(f"  {objid}: {incomplete[objid]}")
@@ -88,9 +100,12 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
         print(f"  and {len(incomplete) - _NAMED} more")
     if metadata is not None:
         lacking = len(drop.parts.keys() - rows.keys())
-        print(f"  {lacking} triplets have no row in {metadata}, {unused} of its rows no stamps.")
-    if problems:
-        told = "; ".join(problems)
+        if lacking or unused:
+            print(
+                f"  {counted(lacking, 'detection has', 'detections have')} no row in {metadata}; "
+                f"{counted(unused, 'of its rows has', 'of its rows have')} no stamps."
+            )
+    if told:
         raise HubError(f"{told}. What could be read was added: mend the rest and add it again.")
     return 0
 
@@ -236,11 +251,11 @@ def _read_table(path, wanted):
     """Read a metadata table, of which only the wanted Object IDs are kept.
 
     Returns its columns without OBJID, a dict of the other fields by Object ID (the first row of
-    several counts), and how many rows are not wanted.
+    several counts), how many rows there are, and how many of them are not wanted.
     """
-    columns, rows, unused = [], {}, 0
+    columns, rows, total, unused = [], {}, 0, 0
     if path is None:
-        return columns, rows, unused
+        return columns, rows, total, unused
     try:
         # utf-8-sig: spreadsheets put a byte order mark in front of OBJID
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -255,6 +270,7 @@ def _read_table(path, wanted):
                     raise ValueError(
                         f"line {lines.line_num} has {len(line)} fields, the header {len(columns)}"
                     )
+                total += 1
                 objid = line.pop(place).strip()
                 if objid in wanted:
                     rows.setdefault(objid, line)
@@ -266,4 +282,4 @@ def _read_table(path, wanted):
         raise HubError(
             f"{path} cannot be used ({reason}): nothing was added. Mend it and run this again."
         ) from error
-    return columns, rows, unused
+    return columns, rows, total, unused

@@ -42,6 +42,7 @@ _MODES = {  # of the folders; 3: members keep the group, and nobody removes anot
     "training": 0o2755,
     "expert": 0o700,
 }
+_LAYOUT = {*_MODES, "hub", "labels.csv", ".add.lock"}  # and the two that make a folder a hub
 _INI = """\
 [hub]
 # How many people label each chunk.
@@ -66,8 +67,8 @@ clone={clone}
 case $0 in */*) hub=${{0%/*}}/ ;; *) hub=. ;; esac
 hub=$(CDPATH='' cd -- "$hub" && pwd) || exit 1
 if ! [ -x "$python" ] || ! [ -r "$clone/cluster/__main__.py" ]; then
-    echo "The hub's program is not where $hub/hub says ($python, $clone): your labels are safe" \\
-        "where they are. Ask the hub's owner to correct that file." >&2
+    echo "You cannot run the hub's program ($python, $clone): your labels are safe. Tell the" \\
+        "hub's owner to correct $hub/hub." >&2
     exit 1
 fi
 ARTIFACTSPY_CALLED_FROM=$PWD PYTHONDONTWRITEBYTECODE=1 PYTHONUTF8=1
@@ -228,6 +229,11 @@ def account_name(uid):
         return f"uid {uid}"
 
 
+def counted(number, noun, plural=None):
+    """Return a number and its noun: ``1 chunk``, ``2 chunks``, ``2 people``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def now():
     """Return the time as the hub writes it: UTC, ISO 8601."""
     return datetime.now(timezone.utc).strftime(TIME)
@@ -292,7 +298,8 @@ def init(folder):
     Raises
     ------
     HubError
-        The folder is another's, or chunks.csv is gone from a hub that has chunks.
+        The folder is another's, or no hub but full of other things; or chunks.csv is gone from a
+        hub that has chunks.
     """
     hub = Path(folder)
     hub.mkdir(parents=True, exist_ok=True)
@@ -302,6 +309,12 @@ def init(folder):
             f"{hub} belongs to {account_name(info.st_uid)}: nothing was changed. Take a folder of "
             "your own, or ask its owner.",
             REFUSED,
+        )
+    # either is enough: a spoilt hub.ini may be deleted, and is then made anew
+    known = (hub / "hub.ini").exists() or (hub / "chunks.csv").exists()
+    if not known and set(os.listdir(hub)) - _LAYOUT:
+        raise HubError(
+            f"{hub} is not empty and no hub: nothing was changed. Name a new folder.", REFUSED
         )
     # whoever can write into the hub itself could put another list of chunks in the place of ours
     _set_mode(hub, (stat.S_IMODE(info.st_mode) | 0o2000) & ~0o022)
@@ -321,22 +334,58 @@ def init(folder):
     with contextlib.suppress(FileExistsError):
         disk.create(hub / "hub", os.fsencode(script), 0o777)
     opened = Hub(hub)
-    for chunk in opened.chunks():
+    chunks = list(opened.chunks())
+    for chunk in chunks:
         opened.open_claims(chunk.name)
     place = shlex.quote(str(hub))
     shared = " ".join(f"{place}/{name}" for name, mode in _MODES.items() if mode & 0o020)
+    if known:
+        print(f"{hub} was a hub already; its rights are mended.\n")
+        print("How to let labelers in, with ordinary groups:")
+    else:
+        print(f"{hub} is a hub: {opened.settings.labelers} people label each chunk (hub.ini).\n")
+        print("Let your labelers in, once, before the first add. With ordinary groups:")
     print(
-        f"{hub} is a hub: {opened.settings.labelers} people label each chunk (hub.ini).\n\n"
-        "Let your labelers in, once, before the first add. With ordinary groups:\n"
         f"  chgrp -R GROUP {place} && {place}/hub init\n"
         "On AFS, which ignores group modes:\n"
         f"  fs setacl -dir {place} {place}/chunks {place}/metadata {place}/training "
         "-acl GROUP rl\n"
         f"  fs setacl -dir {shared} -acl GROUP rlidw\n"
-        f"  fs setacl -dir {place}/expert -acl GROUP none\n\n"
-        f"Next: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv"
+        f"  fs setacl -dir {place}/expert -acl GROUP none"
     )
+    if closed := _closed(hub / "hub"):
+        print(
+            f"\nOnly you can {closed}: run init again with a Python and a clone that your group "
+            f"can read, for instance /usr/bin/python3 -m cluster init {place}, after deleting "
+            f"{place}/hub."
+        )
+    if not chunks:
+        print(f"\nNext: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv")
     return 0
+
+
+def _closed(script):
+    """Return what of HUB/hub's Python and clone only their owner can run or read, by mode bits."""
+    closed = {}
+    # what its owner wrote there by hand may be anything
+    with contextlib.suppress(OSError, HubError, KeyError, ValueError):
+        lines = dict(re.findall("^(python|clone)=(.*)", os.fsdecode(read(script)), re.M))
+        python, clone = (Path(*shlex.split(lines[name])) for name in ("python", "clone"))
+        wanted = (("run", python, 1), ("read", clone, 5), ("read", clone / "cluster", 5))
+        for verb, path, bits in wanted:
+            for place in (path, path.resolve()):  # each link's own folders count too
+                if not _open_to_others(place, bits):
+                    closed.setdefault(verb, place)
+    return " or ".join(f"{verb} {place}" for verb, place in closed.items())
+
+
+def _open_to_others(path, bits):
+    """Tell whether the group or others have these bits, and may enter the folders above."""
+    wanted = ((path, bits), *((folder, 1) for folder in path.parents))
+    return all(
+        any(place.stat().st_mode >> shift & need == need for shift in (0, 3))
+        for place, need in wanted
+    )
 
 
 def _make_folder(path, mode):

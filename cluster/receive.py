@@ -34,6 +34,7 @@ from cluster.hub import (
     Hub,
     HubError,
     account_name,
+    counted,
     now,
     read,
     table,
@@ -264,8 +265,9 @@ def collect(folder):
     given = [key for key, row in rows.items() if row.action != labels.SKIPPED]
     people, detections = {user for user, _ in given}, {objid for _, objid in given}
     print(
-        f"{len(given)} labels by {len(people)} people on {len(detections)} detections are in "
-        f"labels.csv; {len(rows) - len(given)} skipped."
+        f"{counted(len(given), 'label')} by {counted(len(people), 'person', 'people')} on "
+        f"{counted(len(detections), 'detection')} {'is' if len(given) == 1 else 'are'} in "
+        f"{hub.folder}/labels.csv; {len(rows) - len(given)} skipped."
     )
     return 0
 

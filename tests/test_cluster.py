@@ -46,7 +46,7 @@ def run(hub, *arguments, **options):
     assert "Traceback" not in done.stderr
     if done.returncode in (1, 5, 6, 7):
         assert len(done.stderr.strip().splitlines()) == 1, "a failure is one line"
-        assert done.stderr.rstrip().endswith(".")
+        assert done.stderr.rstrip().endswith((".", "?"))
     return done
 
 
@@ -207,6 +207,101 @@ def test_init_does_not_empty_the_list_of_chunks_when_it_was_lost(hub):
     assert not (hub / "chunks.csv").exists()
 
 
+def test_init_leaves_a_folder_of_other_things_alone(tmp_path):
+    folder = tmp_path / "home"
+    (folder / "chunks").mkdir(parents=True)
+    (folder / ".profile").write_text("mine")
+    folder.chmod(0o2777)
+    before = tree(folder)
+    with pytest.raises(HubError) as raised:
+        init(folder)
+    assert str(raised.value) == (
+        f"{folder} is not empty and no hub: nothing was changed. Name a new folder."
+    )
+    assert raised.value.status == 7
+    assert (tree(folder), folder.stat().st_mode & 0o7777) == (before, 0o2777)
+    assert (folder / "chunks").stat().st_mode & 0o7000 == 0
+    (folder / ".profile").unlink()
+    init(folder)  # chunks/ alone is what an interrupted init may leave
+    assert (folder / "hub.ini").exists()
+
+
+def test_init_makes_a_deleted_hub_ini_anew_whatever_else_lies_there(hub):
+    (hub / "hub.ini").rename(hub / "hub.ini.old")
+    (hub / "labels.csv").write_text("")
+    init(hub)
+    assert "\nchunk_size = 50\n" in (hub / "hub.ini").read_text()
+
+
+def test_init_of_a_hub_says_that_its_rights_are_mended(hub, tmp_path, capsys):
+    init(hub)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        f"{hub} was a hub already; its rights are mended.",
+        "",
+        "How to let labelers in, with ordinary groups:",
+    ]
+    assert any("fs setacl -dir" in line for line in lines)
+    assert not any("first add" in line or line.startswith("Next") for line in lines)
+    init(tmp_path / "new")
+    init(tmp_path / "new")
+    assert capsys.readouterr().out.count("Next: ") == 2, "still nothing in it"
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """Make `init` believe that it runs from a Python and a clone that everyone may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="artifactspy-"))
+    folder.chmod(0o755)
+    (folder / "clone" / "cluster").mkdir(parents=True)
+    for name in ("opt", "bin"):
+        (folder / name).mkdir()
+    (folder / "opt" / "python3.11").write_text("")
+    (folder / "bin" / "python3").symlink_to("../opt/python3.11")
+    for path in folder.rglob("*"):
+        path.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "bin" / "python3"))
+    module = folder / "clone" / "cluster" / "hub.py"
+    monkeypatch.setattr(sys.modules["cluster.hub"], "__file__", str(module))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "modes, closed",
+    [
+        ({}, ""),
+        ({"opt": 0o750, "opt/python3.11": 0o710, "clone": 0o750, "clone/cluster": 0o705}, ""),
+        ({"opt": 0o700}, "run {}/opt/python3.11"),
+        ({"opt/python3.11": 0o744}, "run {}/bin/python3"),
+        ({"bin": 0o700}, "run {}/bin/python3"),
+        ({"clone": 0o711}, "read {}/clone"),
+        ({"clone/cluster": 0o700}, "read {}/clone/cluster"),
+        ({"": 0o700}, "run {0}/bin/python3 or read {0}/clone"),
+    ],
+)
+def test_init_warns_when_only_its_owner_can_run_the_hub(program, tmp_path, capsys, modes, closed):
+    for name, mode in modes.items():
+        (program / name).chmod(mode)
+    hub = tmp_path / "hub"
+    for python in (sys.executable, "/usr/bin/python3"):  # it is what the hub names that counts
+        sys.executable = python
+        assert init(hub) == 0
+        warnings = [x for x in capsys.readouterr().out.splitlines() if x.startswith("Only you")]
+        assert warnings == [
+            f"Only you can {closed.format(program)}: run init again with a Python and a clone that "
+            f"your group can read, for instance /usr/bin/python3 -m cluster init {hub}, after "
+            f"deleting {hub}/hub."
+        ] * bool(closed)
+
+
+@pytest.mark.parametrize("script", ["", "python=\nclone='", "python=$HOME/x\nclone=/gone\n"])
+def test_init_does_not_mind_what_its_owner_made_of_the_script(empty, script):
+    (empty / "hub").write_text(script)
+    assert init(empty) == 0
+    assert (empty / "hub").read_text() == script
+
+
 def test_the_script_works_by_any_path_and_says_when_the_clone_is_gone(hub, tmp_path):
     link = hub / "-odd dir"
     link.mkdir()
@@ -222,12 +317,14 @@ def test_the_script_works_by_any_path_and_says_when_the_clone_is_gone(hub, tmp_p
             [*command, "status"], cwd=folder, capture_output=True, text=True, env=environment
         )
         assert done.returncode == 0, done.stderr
-        assert "4 chunks wait" in done.stdout
-    script = (hub / "hub").read_text()
-    (hub / "hub").write_text(re.sub("^clone=.*", "clone='/no such place'", script, flags=re.M))
+        assert done.stdout.startswith("chunks   4: ")
+    move_program(hub, "/no such place", "/no/python")
     done = run(hub, "next")
     assert done.returncode == 1
-    assert "/no such place" in done.stderr and "labels are safe" in done.stderr
+    assert done.stderr == (
+        "You cannot run the hub's program (/no/python, /no such place): your labels are safe. "
+        f"Tell the hub's owner to correct {hub}/hub.\n"
+    )
 
 
 def test_the_script_leaves_no_bytecode_in_the_clone(hub, tmp_path):
@@ -326,7 +423,7 @@ def test_add_cuts_complete_triplets_into_chunks_in_random_order(empty, tmp_path,
     assert add(empty, [str(one), str(with_fits), str(part)], stamp="A_b-1", seed=7) == 0
     told = capsys.readouterr().out
     assert told.splitlines()[0] == (
-        "Added 10 triplets in 3 chunks as drop A_b-1; 1 were incomplete, 0 there already."
+        "Added 10 detections in 3 chunks as drop A_b-1; 1 incomplete, 0 there already."
     )
     assert "55: temp is missing" in told
     chunks = listed(empty)
@@ -379,7 +476,7 @@ def test_add_reads_folders_at_any_depth_and_follows_no_link(empty, tmp_path, cap
         file.truncate(stamps.MEMBER_LIMIT + 1)
     done = run(empty, "add", "in", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Added 1 triplets in 1 chunks" in done.stdout
+    assert "Added 1 detection in 1 chunk as" in done.stdout
     assert re.search(
         "2: srch cannot be read, .* bytes, diff cannot be read, or is larger", done.stdout
     )
@@ -388,12 +485,12 @@ def test_add_reads_folders_at_any_depth_and_follows_no_link(empty, tmp_path, cap
 def test_add_never_takes_a_detection_twice_and_numbers_go_on(hub, tmp_path, capsys):
     source = tarball(tmp_path / "again.tar.gz", ["7", "8", "9"])
     assert add(hub, [str(source), str(source)], stamp="second") == 0
-    assert "Added 1 triplets in 1 chunks as drop second; 0 were incomplete, 2 there" in (
+    assert "Added 1 detection in 1 chunk as drop second; 0 incomplete, 2 there already." in (
         capsys.readouterr().out
     )
     assert [chunk.name for chunk in listed(hub)][4:] == ["chunk--00005--second"]
     assert add(hub, [str(source)]) == 0
-    assert "Added 0 triplets in 0 chunks" in capsys.readouterr().out
+    assert capsys.readouterr().out == "Nothing was added; 0 incomplete, 3 there already.\n"
     assert len(listed(hub)) == 5
 
 
@@ -402,7 +499,7 @@ def test_the_first_of_several_stamps_counts(empty, tmp_path, capsys):
     for kind in stamps.KINDS:
         (tmp_path / f"{kind}1.fits").write_bytes(b"another")
     add(empty, [str(first), str(tmp_path)], stamp="drop")
-    assert "Added 1 triplets" in capsys.readouterr().out
+    assert "Added 1 detection in" in capsys.readouterr().out
     found = dict(stamps.members(empty / "chunks" / f"{FIRST}.tar.gz"))
     assert found == {f"{kind}1.gif": stamp_bytes(kind, 1) for kind in stamps.KINDS}
 
@@ -414,11 +511,36 @@ def test_metadata_goes_with_its_detections(empty, tmp_path, capsys):
     table.write_bytes(text.encode())
     assert add(empty, [str(source)], str(table), "drop") == 0
     told = capsys.readouterr().out
-    assert "1 triplets have no row" in told and "1 of its rows no stamps" in told
+    assert told.splitlines()[1:] == [
+        f"  1 detection has no row in {table}; 1 of its rows has no stamps."
+    ]
     rows = rows_of(empty / "metadata" / f"{FIRST}.csv")
     assert rows[0] == ["OBJID", "SNID", "NOTE"]
     assert sorted(rows[1:]) == [["1", "12", "a, b"], ["2", "", ""], ["3", "13", "ü\r9"]]
     assert sorted(Hub(empty).objids(FIRST)) == ["1", "2", "3"], "a bare CR once made one more"
+    table.write_text("OBJID\n1\n5\n6\n")
+    assert add(empty, [str(tarball(source, ["1", "7", "8"]))], str(table)) == 0
+    told = capsys.readouterr().out.splitlines()[1]
+    assert told == f"  2 detections have no row in {table}; 2 of its rows have no stamps."
+    table.write_text("OBJID\n9\n")
+    assert add(empty, [str(tarball(source, ["9"]))], str(table)) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1, "nothing is amiss"
+
+
+def test_a_table_of_other_stamps_stops_the_add_before_anything_is_listed(hub, tmp_path):
+    tarball(tmp_path / "x.tar.gz", ["100", "101"])
+    (tmp_path / "x.csv").write_text("OBJID\n1\n1\n55\n")  # 1 is in the hub, but not in x.tar.gz
+    command = ("add", "x.tar.gz", "--metadata", "x.csv")
+    before = tree(hub)
+    done = run(hub, *command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (7, "")
+    assert done.stderr == (
+        f"None of the 3 rows of {tmp_path}/x.csv belongs to these stamps: nothing was added. "
+        "Is it the right table?\n"
+    )
+    assert tree(hub) == before
+    tarball(tmp_path / "x.tar.gz", ["1"])
+    assert run(hub, *command, cwd=tmp_path).returncode == 0, "there already, and its table fits"
 
 
 @pytest.mark.parametrize(
@@ -466,6 +588,17 @@ def test_a_damaged_source_is_told_and_the_rest_is_added(empty, tmp_path):
         assert f"{name}: " in done.stderr
     found = {objid for chunk in listed(empty) for objid in Hub(empty).objids(chunk.name)}
     assert {"1", "2", "100"} < found
+
+
+def test_when_nothing_could_be_read_only_that_is_said(empty, tmp_path):
+    (tmp_path / "x.csv").write_text("OBJID\n1\n")
+    before = tree(empty)
+    for table in ((), ("--metadata", tmp_path / "x.csv")):
+        done = run(empty, "add", "/gone.tar.gz", *table)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("/gone.tar.gz: it cannot be read")
+        assert done.stderr.endswith("(No such file or directory). Nothing was added.\n")
+    assert tree(empty) == before
 
 
 def test_a_stamp_is_used_once_and_two_adds_in_one_second_do_not_meet(hub, tmp_path, monkeypatch):
@@ -566,11 +699,9 @@ def test_real_batches_come_back_as_they_went_in(empty, tmp_path):
     sources = [BATCHES / f"{name}.tar.gz" for name in names]
     done = run(empty, "add", sources[0], "--metadata", BATCHES / "des-public-01.csv")
     assert done.returncode == 0, done.stderr
-    assert (
-        "Added 18 triplets in 1 chunks" in done.stdout and "0 triplets have no row" in done.stdout
-    )
+    assert "Added 18 detections in 1 chunk as" in done.stdout and "no row" not in done.stdout
     done = run(empty, "add", *sources, "--metadata", BATCHES / "mixed-public-01.csv")
-    assert "Added 34 triplets in 1 chunks" in done.stdout and "18 there already" in done.stdout
+    assert "Added 34 detections in 1 chunk as" in done.stdout and "18 there already" in done.stdout
     came = {}
     for chunk in listed(empty):
         path = empty / "chunks" / f"{chunk.name}.tar.gz"
@@ -1041,7 +1172,9 @@ def test_collect_keeps_the_latest_of_each_person_and_detection(hub):
     send(hub, [row(two, "Other")], "bob", at="2026-01-01_00-00-01")
     done = run(hub, "collect")
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "3 labels by 2 people on 2 detections are in labels.csv; 1 skipped.\n"
+    assert done.stdout == (
+        f"3 labels by 2 people on 2 detections are in {hub}/labels.csv; 1 skipped.\n"
+    )
     header, *rows = rows_of(hub / "labels.csv")
     assert header == ["USER", *labels.COLUMNS]
     assert [line[:3] for line in rows] == [
@@ -1074,7 +1207,7 @@ def test_collect_leaves_out_what_is_no_verified_label(mine):
     (hub / "verified" / "notes.txt").write_text("mine")
     done = run(hub, "collect")
     assert done.returncode == 0
-    assert done.stdout.startswith("1 labels by 1 people")
+    assert done.stdout.startswith(f"1 label by 1 person on 1 detection is in {hub}/labels.csv;")
     assert "2026-01-03_00-00-00.csv has a row" in done.stderr
     assert "2026-01-04_00-00-00.csv" in done.stderr
 
@@ -1091,17 +1224,27 @@ def test_status_counts_chunks_and_people_and_warns(hub, tmp_path, capsys):
     age(hub / "people" / "ann" / THIRD, 20)
     done = run(hub, "status")
     assert done.returncode == 0, done.stderr
-    numbers = re.findall(r"^ *(\d+) .*?(wait|out|complete)", done.stdout, re.M)
-    assert numbers == [("2", "wait"), ("1", "out"), ("1", "complete")]
+    assert done.stdout.splitlines()[0] == (
+        "chunks   4: 1 complete, 3 need more people (2 have 0 of 3, 1 has 2 of 3)"
+    )
     today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     assert re.search(rf"^ann +2 +2 +1  {today}", done.stdout, re.M)
     assert re.search(rf"^bob +1 +0 +1  {today}", done.stdout, re.M)
     assert re.search(rf"^maximilian +0 +1 +0  {today}", done.stdout, re.M)
     columns = {line.rindex("  20") for line in done.stdout.splitlines() if "  20" in line}
     assert len(columns) == 1, "neatly aligned"
-    assert "run add" in done.stdout
-    add(hub, [str(tarball(tmp_path / "more.tar.gz", map(str, range(100, 112))))])
-    assert "run add" not in run(hub, "status").stdout
+    few = (
+        "Fewer than seven chunks wait for someone: add more stamps soon (add), so that nobody "
+        "runs dry."
+    )
+    assert done.stdout.splitlines()[-1] == few
+    assert given(hub, "dan") == SECOND
+    told = run(hub, "status").stdout.splitlines()[0]
+    assert told == "chunks   4: 1 complete, 1 with labelers, 2 need more people (2 have 0 of 3)"
+    add(hub, [str(tarball(tmp_path / "more.tar.gz", map(str, range(100, 108))))])
+    assert few in run(hub, "status").stdout, "six wait"
+    add(hub, [str(tarball(tmp_path / "last.tar.gz", ["200"]))])
+    assert few not in run(hub, "status").stdout, "seven wait"
 
 
 # ---- several accounts ----
