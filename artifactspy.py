@@ -700,7 +700,9 @@ def run(given):
         else:
             print(f"Labelling as {chosen.user} for {chosen.hub}.", flush=True)
         if chosen.remote and session.has_terminal():
-            sync.login()  # where that fails it says why, and the session is one without a network
+            sync.login(
+                quick=True
+            )  # where that fails it says why, and the session is one without a network
         window = Window(root, chosen, sync, terminal.tell)
         window.session.start()
         root.mainloop()
@@ -717,6 +719,9 @@ def run(given):
 def main():
     """Run the program."""
     sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 still gets the rest
+    for number in (signal.SIGTERM, signal.SIGHUP):  # before the window is there: tidy up and go
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit(2))
     try:
         status = run(arguments(sys.argv[1:]))
     except session.SessionError as error:

@@ -232,41 +232,62 @@ class Sync:
 
     def __init__(self, chosen):
         # a socket's path holds some 104 bytes at most on macOS, and nobody else may reach it
-        self._private = tempfile.mkdtemp(prefix="artifactspy-", dir="/tmp") if chosen.remote else ""
+        self._private = ""
+        if chosen.remote:
+            with contextlib.suppress(OSError):  # then each call makes a connection of its own
+                self._private = tempfile.mkdtemp(prefix="artifactspy-", dir="/tmp")
         self._environment = dict(
             os.environ,
             ARTIFACTSPY_HUB=chosen.hub,
             ARTIFACTSPY_USER=chosen.user,
             ARTIFACTSPY_REALM=chosen.realm,
             ARTIFACTSPY_DATA=str(chosen.data),
-            ARTIFACTSPY_SOCKET=f"{self._private}/ssh" if chosen.remote else "",
+            ARTIFACTSPY_SOCKET=f"{self._private}/ssh" if self._private else "",
         )
+        config = os.environ.get("ARTIFACTSPY_SSH_CONFIG")
+        if config:  # sync.sh runs in another folder
+            self._environment["ARTIFACTSPY_SSH_CONFIG"] = os.path.abspath(config)
         self._process = self._connection = None
         self._starting = threading.Lock()  # so that no call begins between "stop" and its effect
         self._ending = 0  # 1: only what is `last` is begun, 2: nothing is
 
-    def login(self):
-        """Get a ticket, asking in the terminal if need be; return sync.sh's exit code."""
-        command = [ROOT / "sync.sh", "login"]
-        return subprocess.call(command, cwd=ROOT, env=self._environment)
+    def login(self, quick=False):
+        """Get a ticket, asking in the terminal if need be; return sync.sh's exit code.
+
+        With `quick`, a person with a ticket and with stamps to label need not wait for the host.
+        """
+        environment = dict(self._environment, ARTIFACTSPY_QUICK="yes" if quick else "")
+        return subprocess.call([ROOT / "sync.sh", "login"], cwd=ROOT, env=environment)
 
     def _connect(self):
         """Hold a connection open; where that fails, each call makes its own and says why."""
-        if self._private and (self._connection is None or self._connection.poll() is not None):
+        if self._private and not Path(self._environment["ARTIFACTSPY_SOCKET"]).exists():
+            self._disconnect()
             self._connection = subprocess.Popen(
                 [ROOT / "sync.sh", "connect"],
                 cwd=ROOT,
                 env=self._environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its end tells sync.sh that this process has gone
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+
+    def _disconnect(self):
+        if self._connection is not None:
+            self._connection.stdin.close()
+            try:
+                self._connection.wait(5)
+            except subprocess.TimeoutExpired:  # nothing may keep the window from going
+                self._connection.kill()
+            self._connection = None
 
     def call(self, verb):
         """Run sync.sh, in a worker thread; see `run` for what is returned."""
         self._connect()
         status, said = self.run([ROOT / "sync.sh", verb], SYNC_TIMEOUT, last=verb == "upload")
         log.info("sync.sh %s: exit %d: %s", verb, status, said)
+        if status == NO_TICKET:  # the host keeps the ticket that a connection began with
+            self._disconnect()
         return status, said
 
     def run(self, command, timeout, last=False):
@@ -330,9 +351,7 @@ class Sync:
 
     def close(self):
         """End the connection."""
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection.wait()
+        self._disconnect()
         if self._private:
             shutil.rmtree(self._private, ignore_errors=True)
 
@@ -899,7 +918,10 @@ class Session:
             if any(self._folder("labels", "waiting").glob("*--*.csv")):
                 status, said = self.sync.call("upload")
                 if status == NO_TICKET and has_terminal():
-                    self._deliver(self._say, "The terminal asks you to log in.")
+                    self._deliver(
+                        self._say,
+                        "The terminal may ask you to log in; Ctrl+C there leaves it for later.",
+                    )
                     if self.sync.login() == 0:
                         status, said = self.sync.call("upload")
             self._reader.submit(self._drop_finished).result()

@@ -75,7 +75,7 @@ settle_settings() {
     esac
     [ -n "$user" ] || die 2 'Nobody is set to label: say who you are once, with ./ArtifactSpy --user NAME.'
     case $user in
-    *[!A-Za-z0-9._-]*) die 2 "'$user' is no user name: letters, digits, dots, dashes and underscores." ;;
+    *[!A-Za-z0-9._-]* | -* | .* | *--*) die 2 "'$user' is no user name: letters, digits, dots, dashes and underscores." ;;
     esac
     if [ -n "$host" ]; then
         # scp versions differ in how they quote a remote name, so none that needs it is let through
@@ -86,23 +86,27 @@ settle_settings() {
         -* | *[!A-Za-z0-9.-]*) die 2 "'$host' is no host name." ;;
         esac
         if [ -z "$realm" ]; then
-            realm=$(printf '%s' "${host#*.}" | tr '[:lower:]' '[:upper:]')
+            case $host in
+            *.*) realm=$(printf '%s' "${host#*.}" | tr '[:lower:]' '[:upper:]') ;;
+            *) realm=none ;;
+            esac
         fi
     fi
     principal=$user@$realm
     launch='' asking=no
     [ ! -t 0 ] || asking=yes
-    mkdir -p "$data/chunks" "$data/labels/waiting" "$data/labels/sent" ||
+    mkdir -p "$data/chunks" "$data/labels/waiting" "$data/labels/sent" 2>/dev/null ||
         die 1 "Nothing can be written to $data: make room there or get the right to write."
-    work=$(mktemp -d) || die 1 'No temporary folder can be made: make room in /tmp. Nothing is lost.'
-    part=''
+    work=$(mktemp -d 2>/dev/null) || die 1 'No temporary folder can be made: make room in /tmp, or set TMPDIR to another folder. Nothing is lost.'
+    part='' connection=''
     trap cleanup EXIT
-    trap 'exit 1' HUP INT TERM
+    trap 'die 1 "Interrupted: nothing is lost, and it can be called again."' HUP INT TERM
 }
 
 cleanup() {
     rm -rf "$work"
     [ -z "$part" ] || rm -f "$part"
+    [ -z "$connection" ] || kill "$connection" 2>/dev/null || :
 }
 
 # Small tools
@@ -126,13 +130,15 @@ onto_disk() { # FILE: before it is renamed, so that no power cut leaves an empty
 with_ssh() { # ssh|scp ARGUMENT...; neither reads standard input, both ask in the terminal
     tool=$1
     shift
+    # LogLevel: what ssh says decides what we say, so greetings must go and errors must not
+    set -- -o ConnectTimeout=10 -o ServerAliveInterval=15 -o LogLevel=ERROR "$@"
     # AFS needs the ticket at the other end too, hence the delegation
-    set -- -o GSSAPIAuthentication=yes -o GSSAPIDelegateCredentials=yes \
-        -o ConnectTimeout=10 -o ServerAliveInterval=15 "$@"
+    ! needs_ticket || set -- -o GSSAPIAuthentication=yes -o GSSAPIDelegateCredentials=yes "$@"
     # without a terminal nothing may wait for a password or for a yes
     [ "$asking" = yes ] || set -- -o BatchMode=yes "$@"
     # the connection of `connect`; where it is gone, ssh makes one of its own
-    [ -z "${ARTIFACTSPY_SOCKET:-}" ] || set -- -o ControlPath="$ARTIFACTSPY_SOCKET" "$@"
+    [ -z "${ARTIFACTSPY_SOCKET:-}" ] ||
+        set -- -o ControlPath="$ARTIFACTSPY_SOCKET" -o ControlMaster=no -o ControlPersist=no "$@"
     [ -z "${ARTIFACTSPY_SSH_CONFIG:-}" ] || set -- -F "$ARTIFACTSPY_SSH_CONFIG" "$@"
     # shellcheck disable=SC2086 # nothing, or exec
     $launch "$tool" "$@" </dev/null
@@ -143,7 +149,7 @@ ask_hub() { # VERB ARGUMENT...: its answer goes to $answer, what it complains of
     for word in "$@"; do
         command="$command $(quote "$word")"
     done
-    code=0
+    code=0 doing=asking
     if [ -n "$host" ]; then
         with_ssh ssh "$user@$host" "$command" >"$work/out" 2>"$work/said" || code=$?
     else
@@ -154,7 +160,7 @@ ask_hub() { # VERB ARGUMENT...: its answer goes to $answer, what it complains of
 }
 
 copy() { # from|to HUB-FILE LOCAL-FILE
-    code=0
+    code=0 doing=copying
     case ${host:+remote}-$1 in
     remote-from) with_ssh scp "$user@$host:$2" "$3" >"$work/out" 2>"$work/said" || code=$? ;;
     remote-to) with_ssh scp "$3" "$user@$host:$2" >"$work/out" 2>"$work/said" || code=$? ;;
@@ -173,40 +179,15 @@ drop_part() { # HUB-FILE: what a failed copy left, if the hub can still be talke
 
 give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call that failed
     said=$(tr -d '\r' <"$work/said" | sed '/^[[:space:]]*$/d' | tail -n 1)
+    case $code in
+    3 | 5 | 6 | 7) die "$code" "$said" ;; # ssh and scp have no such codes: the hub has spoken
+    esac
     if [ -z "$host" ]; then
         [ -d "$folder" ] || die 4 "The hub's folder $folder is not there. $1"
-    else
-        # ssh's 255 and scp's 1 stand for nearly everything, so the text decides
-        case $(cat "$work/said") in
-        *'IDENTIFICATION HAS CHANGED'*)
-            die 5 "$host shows another host key than before, which its administrators should explain: nobody was let in. $1"
-            ;;
-        *'Host key verification failed'*)
-            die 5 "The host key of $host is not known here yet: look at it and say yes, with ./sync.sh login in a terminal. $1"
-            ;;
-        *'resolve hostname'* | *'onnection refused'* | *'timed out'* | *'unreachable'* | *'No route'*)
-            die 4 "$host cannot be reached (${said:-no reason given}). $1"
-            ;;
-        esac
-        # a ticket that ends this very second makes the server hang up without a word
-        if [ "$code" = 255 ] && needs_ticket && ! klist -s; then
-            die 5 "There is no valid ticket for $principal: ./sync.sh login gets one. $1"
-        fi
-        case $(cat "$work/said") in
-        *'ermission denied ('* | *'Too many authentication failures'*)
-            die 5 "$host does not let $principal in (${said:-no reason given}). $1"
-            ;;
-        *'ermission denied'*)
-            die 5 "$principal may not write to the hub (${said:-no reason given}): ask its owner, or log in again. $1"
-            ;;
-        *'onnection closed'* | *'onnection reset'* | *'Broken pipe'* | *'lost connection'* | *'not responding'*)
-            code=255
-            ;;
-        esac
-        [ "$code" != 255 ] || die 4 "The connection to $host broke (${said:-no reason given}). $1"
+    elif [ "$code" = 255 ] || [ "$doing" = copying ]; then
+        give_up_ssh "$1"
     fi
     case $code in
-    3 | 5 | 6 | 7) die "$code" "$said" ;;
     126 | 127) die 7 "There is no hub in $folder: correct its name with ./ArtifactSpy --hub, or ask its owner. $1" ;;
     esac
     case $said in
@@ -215,16 +196,64 @@ give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call
     esac
 }
 
+give_up_ssh() { # WHAT-IS-SAFE: ssh's 255 and scp's 1 stand for nearly everything, so the text decides
+    case $(cat "$work/said") in
+    *' local "'*)
+        die 1 "Nothing can be written to $data ($said): make room there. $1"
+        ;;
+    *'IDENTIFICATION HAS CHANGED'* | *'REVOKED HOST KEY'*)
+        die 5 "$host shows another host key than before, which its administrators should explain: nobody was let in. $1"
+        ;;
+    *'Host key verification failed'*)
+        die 5 "The host key of $host is not known here yet: look at it and say yes, with ./sync.sh login in a terminal. $1"
+        ;;
+    *'resolve hostname'* | *'onnection refused'* | *'timed out'* | *'unreachable'* | *'No route'* | *' is down'*)
+        die 4 "$host cannot be reached (${said:-no reason given}). $1"
+        ;;
+    *'message too long'* | *'produces no output'* | *'no output for non-interactive'*)
+        die 7 "The login shell of $user at $host greets even where scp listens: let it greet only if there is a terminal. $1"
+        ;;
+    esac
+    # a ticket that ends this very second makes the server hang up without a word
+    if [ "$code" = 255 ] && needs_ticket && ! klist -s; then
+        die 5 "There is no valid ticket for $principal: ./sync.sh login gets one. $1"
+    fi
+    case $(cat "$work/said") in
+    *'ermission denied ('* | *'Too many authentication failures'*)
+        die 5 "$host does not let $user in (${said:-no reason given}). $1"
+        ;;
+    *'ermission denied'*)
+        die 5 "$user may not read or write there (${said:-no reason given}): ask the hub's owner. $1"
+        ;;
+    *'onnection closed'* | *'onnection reset'* | *'Broken pipe'* | *'lost connection'* | *'not responding'*)
+        die 4 "The connection to $host broke (${said:-no reason given}). $1"
+        ;;
+    esac
+    [ "$code" != 255 ] || die 4 "The connection to $host broke (${said:-no reason given}). $1"
+}
+
 # Tickets
 
 needs_ticket() { [ -n "$host" ] && [ "$realm" != none ]; }
 
 choose_ticket() { # one that people hold for another principal is left alone: ours goes elsewhere
+    command -v klist >/dev/null ||
+        die 5 'Kerberos is not installed: sudo apt install krb5-user (Debian, Ubuntu), sudo dnf install krb5-workstation (Fedora), brew install krb5 (macOS). Nothing is lost.'
     held=$(klist 2>/dev/null | sed -n 's/^ *\(Default \)\{0,1\}[Pp]rincipal: //p' | head -n 1)
     if [ -n "$held" ] && [ "$held" != "$principal" ]; then
-        KRB5CCNAME=FILE:${TMPDIR:-/tmp}/krb5cc_artifactspy_$(id -u)
+        # a collection may hold ours beside it, under this name
+        KRB5CCNAME=$(klist -l 2>/dev/null | awk -v ours="$principal" '$1 == ours { print $2; exit }')
+        KRB5CCNAME=${KRB5CCNAME:-FILE:${TMPDIR:-/tmp}/krb5cc_artifactspy_$(id -u)_$principal}
         export KRB5CCNAME
     fi
+}
+
+is_forwardable() { # without it ssh works and writing to AFS fails
+    flags=$(klist -f 2>/dev/null | grep -A 2 "krbtgt/$realm@" | sed -n 's/.*Flags: //p' | head -n 1)
+    case $flags in
+    '' | *F*) ;; # where klist does not tell, it is taken for granted
+    *) return 1 ;;
+    esac
 }
 
 ticket_end() { # when the ticket ends; MIT's and Heimdal's klist part their columns with two blanks
@@ -234,16 +263,19 @@ ticket_end() { # when the ticket ends; MIT's and Heimdal's klist part their colu
 get_ticket() {
     [ "$asking" = yes ] || die 5 "There is no valid ticket for $principal, and no terminal to ask for a password in. $(offline)"
     for left in 2 1 0; do
-        # forwardable: without it ssh works and writing to AFS fails. The prompt is on stdout
-        if kinit -f "$principal" 2>"$work/said"; then
-            return
-        fi
+        # MIT's kinit prompts on stdout, Heimdal's on stderr: both must be seen, and stderr be kept
+        {
+            { kinit -f "$principal" 2>&1 >&3 && echo 0 >"$work/code" || echo 1 >"$work/code"; } |
+                tee "$work/said" >&2
+        } 3>&1
+        [ "$(cat "$work/code")" != 0 ] || return 0
         said=$(tail -n 1 "$work/said")
         case $said in
         *ncorrect* | *'reauthentication failed'*) ;; # the password, in MIT's and Heimdal's words
-        *'annot contact'* | *'unable to reach'* | *'annot resolve'*) die 4 "No Kerberos server of $realm can be reached ($said). $(offline)" ;;
+        *'annot contact'* | *'annot find KDC'* | *'unable to reach'* | *'annot resolve'* | *'emporarily unavailable'* | *'imed out'*) die 4 "No Kerberos server of $realm can be reached ($said). $(offline)" ;;
+        *'assword has expired'* | *'assword expired'*) die 5 "Your password at $realm has expired: change it with kpasswd $principal. $(offline)" ;;
         *'not found'* | *'unknown'*) die 5 "$realm knows no $user ($said): say who you are with ./ArtifactSpy --user NAME. $(offline)" ;;
-        *) die 5 "Kerberos gives no ticket ($said). $(offline)" ;;
+        *) die 5 "Kerberos gives no ticket ($said): is the realm right? $(offline)" ;;
         esac
         [ "$left" = 0 ] || printf 'That password was not right; %s more.\n' "$([ "$left" = 1 ] && echo 'one try' || echo 'two tries')" >&2
     done
@@ -276,34 +308,32 @@ login() {
         [ -n "${ARTIFACTSPY_SOCKET+set}" ] || printf '%s is a folder of this machine: no login is needed.\n' "$folder"
         return
     fi
-    asked=no
     if needs_ticket; then
-        command -v kinit >/dev/null ||
-            die 5 "Kerberos is not installed: sudo apt install krb5-user (Debian, Ubuntu), sudo dnf install krb5-workstation (Fedora), brew install krb5 (macOS). $(offline)"
-        if ! klist -s; then
+        if ! klist -s || { [ "$asking" = yes ] && ! is_forwardable; }; then
             get_ticket
-            asked=yes
+        elif [ -n "${ARTIFACTSPY_QUICK:-}" ] && [ -n "$(list "$data"/chunks/*.tar.gz)" ]; then
+            return # the window opens at once, and finds out by itself whether the host can be reached
         fi
     fi
-    if [ "$asked" = no ] && [ -n "${ARTIFACTSPY_SOCKET:-}" ] && [ -n "$(list "$data"/chunks/*.tar.gz)" ]; then
-        return # the window opens at once, and finds out by itself whether the host can be reached
-    fi
     # Try it while there is a terminal, in which ssh asks about a host key that it does not know
-    code=0
+    printf 'Logging in at %s.\n' "$host"
+    code=0 doing=asking
     with_ssh ssh "$user@$host" true >/dev/null 2>"$work/said" || code=$?
     [ "$code" = 0 ] || give_up "$(offline)"
 }
 
-connect() {
+connect() { # until standard input ends, which it does however the window ends
     [ -n "$host" ] || return 0
     [ -n "${ARTIFACTSPY_SOCKET:-}" ] || die 2 'connect needs the name of a socket in ARTIFACTSPY_SOCKET.'
-    cleanup
-    # -M -N, not ControlPersist: that one leaves the process group of the window, and may outlive it
     launch='exec'
-    with_ssh ssh -M -N -o ControlPersist=no "$user@$host"
+    # -M -N, not ControlPersist: that one leaves the process group of the window, and may outlive it
+    with_ssh ssh -M -N "$user@$host" &
+    connection=$!
+    read -r _ || :
 }
 
 fetch() {
+    find "$data/chunks" -name '.*.part' -mmin +60 -exec rm -f {} + # of a fetch that was killed
     set --
     for file in "$data"/chunks/*.tar.gz; do
         name=$(basename "$file" .tar.gz)
@@ -387,8 +417,17 @@ send() { # FILE
         give_up "$safe"
         ;;
     esac
-    # shellcheck disable=SC2086 # the answer is words
+    set -f # the answer is words, not patterns; and what is no number never meets arithmetic
+    # shellcheck disable=SC2086
     set -- $answer
+    set +f
+    [ $# = 4 ] || set -- '' '' '' ''
+    case $3$4 in
+    '' | *[!0-9]*)
+        refused=$((refused + 1)) refusal="The hub's answer to $name makes no sense; tell its owner."
+        return
+        ;;
+    esac
     if [ "$3" = 0 ] && [ "$4" != 0 ]; then
         refused=$((refused + 1)) refusal="The hub $hub knows none of the detections in $name: is it the one that they are from?"
         return
@@ -398,7 +437,9 @@ send() { # FILE
         rejected=$((rejected + $4))
         printf '%s\n' "$answer" >"$data/labels/sent/${name%.csv}.rejected"
     fi
-    mv -f "$data/labels/waiting/$name" "$data/labels/sent/$name"
+    mv -f "$data/labels/waiting/$name" "$data/labels/sent/$name" 2>/dev/null ||
+        [ ! -e "$data/labels/waiting/$name" ] || # another upload was quicker
+        die 1 "The hub has the labels of $name, but $data/labels/sent cannot be written to: make room there."
 }
 
 status() {

@@ -186,11 +186,38 @@ def test_a_ticket_of_somebody_else_is_left_alone(laptop, site):
     site.get_ticket(laptop.home, "colleague", "other")
     before = (laptop.home / "ticket").read_bytes()
     assert "no valid ticket" in one_sentence(laptop.sync("fetch"), 5)
-    own = {**site.laptop(laptop.home), "KRB5CCNAME": f"FILE:{laptop.home}/krb5cc_artifactspy_0"}
+    cache = f"FILE:{laptop.home}/krb5cc_artifactspy_{os.getuid()}_{USER}@{REALM}"
+    own = {**site.laptop(laptop.home), "KRB5CCNAME": cache}
     words = ["kinit", "-f", f"{USER}@{REALM}"]
     realm.run(*words, env={**site.environment, **own}, input=PASSWORD + "\n")
     assert laptop.sync("fetch").returncode == 0
     assert (laptop.home / "ticket").read_bytes() == before
+
+
+def test_the_ticket_is_there_at_the_other_end_too(laptop, hub):
+    script = hub / "hub"
+    script.rename(hub / "real-hub")
+    script.write_text(f'#!/bin/sh\nklist >&2 || exit 1\nexec "{hub}/real-hub" "$@"\n')
+    script.chmod(0o755)
+    assert laptop.sync("fetch").returncode == 0
+
+
+def test_a_hub_that_does_not_want_tickets_gets_none(laptop, site):
+    config = site.folder / "plain_config"
+    config.write_text("Host *\n GSSAPIAuthentication no\n" + site.ssh_config.read_text())
+    laptop.environment["ARTIFACTSPY_SSH_CONFIG"] = str(config)
+    settings = laptop.data / "settings.ini"
+    settings.write_text(settings.read_text().replace(f"realm = {REALM}", "realm = none"))
+    assert "does not let" in one_sentence(laptop.sync("fetch"), 5)
+
+
+def test_what_the_shell_over_there_complains_of_does_not_hide_the_hubs_answer(laptop, hub):
+    script = hub / "hub"
+    script.write_text(
+        "#!/bin/sh\necho 'Could not chdir to home directory /afs/x: Permission denied' >&2\n"
+        "echo 'Idle sessions are timed out' >&2\necho 'This hub knows you not.' >&2\nexit 7\n"
+    )
+    assert one_sentence(laptop.sync("fetch"), 7) == "This hub knows you not."
 
 
 # sync.sh: what goes wrong, and comes back
@@ -223,7 +250,7 @@ def test_somebody_whom_the_host_does_not_know_is_code_5(laptop, site):
     site.get_ticket(laptop.home, "colleague", "other")
     settings = laptop.data / "settings.ini"
     settings.write_text(settings.read_text().replace(USER, "colleague"))
-    assert "does not let colleague@" in one_sentence(laptop.sync("fetch"), 5)
+    assert "does not let colleague in" in one_sentence(laptop.sync("fetch"), 5)
 
 
 def test_a_host_that_is_down_is_code_4_until_it_is_back(laptop, site, hub):
@@ -326,7 +353,7 @@ def test_a_hub_that_may_not_be_written_to_keeps_the_labels_here(laptop, hub):
     path = laptop.write_labels(("101", "Good"))
     (hub / "incoming").chmod(0o755)
     sentence = one_sentence(laptop.sync("upload"), 5)
-    assert "may not write to the hub" in sentence and path.exists()
+    assert "may not read or write there" in sentence and path.exists()
     (hub / "incoming").chmod(0o3775)
     assert laptop.sync("upload").returncode == 0
 
@@ -430,13 +457,25 @@ def test_after_three_wrong_passwords_one_labels_offline_and_the_next_start_sends
     assert verified(hub) == {row.objid: row.action for row in rows}
 
 
-def test_a_ticket_that_goes_in_mid_session_is_asked_for_at_the_end(begin, site, hub):
+@pytest.mark.parametrize("gone", ["connection", "delegated ticket"])
+def test_a_ticket_that_goes_in_mid_session_is_asked_for_at_the_end(begin, site, hub, gone):
     site.get_ticket(begin.home)
     program = begin(hub).open_window()
     row = program.label("6")
     (begin.home / "ticket").unlink()
-    site.stop_sshd()  # an open connection would still work
-    site.start_sshd()
+    if gone == "connection":  # an open one would still work
+        site.stop_sshd()
+        site.start_sshd()
+    else:  # what AFS does to a connection whose delegated ticket has ended: the hub refuses
+        script, first = hub / "hub", hub / "incoming" / ".first"
+        script.rename(hub / "real-hub")
+        script.write_text(
+            f'#!/bin/sh\n[ -e "{first}" ] || echo "$KRB5CCNAME" >"{first}"\n'
+            f'if [ "$(cat "{first}")" = "$KRB5CCNAME" ]; then\n'
+            "  echo 'Your ticket at the hub has ended: log in again.' >&2\n  exit 5\nfi\n"
+            f'exec "{hub}/real-hub" "$@"\n'
+        )
+        script.chmod(0o755)
     program.screen.close_window(program.window)
     program.terminal.expect_exact(f"Password for {USER}@{REALM}: ")
     program.terminal.sendline(PASSWORD)
@@ -481,18 +520,24 @@ def test_without_a_terminal_nobody_is_asked_for_a_password(begin, hub):
 
 def test_one_connection_serves_the_session_and_ends_with_it(begin, site, hub):
     site.get_ticket(begin.home)
+    folders = set(Path("/tmp").glob("artifactspy-*"))
     program = begin(hub).open_window()
     wait_until(lambda: [words for words in strays(begin.home) if "-M -N" in words])
     program.label("6")
     assert program.close() == 0
     assert not strays(begin.home)
+    assert set(Path("/tmp").glob("artifactspy-*")) == folders
 
 
-def test_kill_9_of_the_whole_group_leaves_no_ssh(begin, site, hub):
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_kill_9_leaves_no_ssh(begin, site, hub, whole_group):
     site.get_ticket(begin.home)
     program = begin(hub).open_window()
     wait_until(lambda: [words for words in strays(begin.home) if "-M -N" in words])
-    os.killpg(os.getpgid(program.pid), signal.SIGKILL)
+    if whole_group:
+        os.killpg(os.getpgid(program.pid), signal.SIGKILL)
+    else:
+        os.kill(program.pid, signal.SIGKILL)
     program.end()
     wait_until(lambda: not strays(begin.home), what="the end of all")
 

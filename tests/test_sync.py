@@ -193,6 +193,17 @@ def test_what_an_evil_hub_answers_never_becomes_a_path(sync, tmp_path, hub):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("rows", ["total[$(touch${IFS}evil)] 0", "* 0", "1", "-1 0", "x y"])
+def test_what_an_evil_hub_answers_never_meets_arithmetic(sync, tmp_path, hub, rows):
+    """bash, which is macOS' sh, runs commands inside the brackets of a number."""
+    path = label_file(tmp_path, ("101", "Good"))
+    answer = f"artifactspy-1 received {path.name} {rows}"
+    (hub / "hub").write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")
+    done = sync("upload")
+    assert done.returncode == 7 and "makes no sense" in one_sentence(done)
+    assert path.exists() and not list(tmp_path.rglob("evil"))
+
+
 def test_a_chatty_login_shell_disturbs_nothing(sync, tmp_path, hub):
     script = hub / "hub"
     script.rename(hub / "real-hub")
