@@ -59,10 +59,21 @@ class Site:
                 "/bin/sh",
                 USER,
             )
+        self._clear_account()  # an interrupted run may have left something
         run("usermod", "--password", "*", "--home", self.remote_home, USER)  # "!" would lock it out
         self.uid, self.gid = pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid
         self.remote_home.mkdir()
         os.chown(self.remote_home, self.uid, self.gid)
+
+    def _clear_account(self):
+        """End what still runs for the account, and remove the tickets delegated to it."""
+        uid = pwd.getpwnam(USER).pw_uid
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if process.stat().st_uid == uid:
+                    kill(int(process.name))
+        for ticket in Path("/tmp").glob(f"krb5cc_{uid}_*"):
+            ticket.unlink()
 
     def _realm(self):
         self.krb5_conf = self.folder / "krb5.conf"
@@ -195,6 +206,7 @@ class Site:
                     self.stop_sshd()
                 else:
                     end(process)
+        self._clear_account()
         subprocess.run(["userdel", USER], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -5,6 +5,7 @@ import hashlib
 import queue
 import subprocess
 import sys
+import threading
 
 import pytest
 from conftest import ROOT, cluster, tarball, triplets, verified, wait_until
@@ -318,6 +319,22 @@ def test_a_fetch_that_brings_nothing_new_is_not_repeated_at_once(desk, tmp_path,
     table.write_text(text.replace(f"{old[1]},{old[2]}", ",".join(new)))
     subject = desk(hub).open()
     subject.pump(lambda: "no next chunk yet, next try at" in subject.session.supply)
+
+
+def test_the_pauses_between_attempts_grow_up_to_five_minutes(desk, monkeypatch):
+    pauses = []
+
+    class Timer(threading.Timer):
+        def __init__(self, seconds, *arguments):
+            pauses.append(seconds)
+            super().__init__(0, *arguments)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    subject = desk()
+    subject.session.start()
+    subject.pump(lambda: len(pauses) >= 7)
+    assert pauses[:7] == [30, 60, 120, 240, 300, 300, 300]
+    assert len(subject.said) == 1  # the reason is told once
 
 
 def test_an_errand_that_is_just_starting_can_be_stopped(desk):
