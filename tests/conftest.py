@@ -375,3 +375,12 @@ def small_disk(tmp_path):
         pytest.skip("this machine lets nobody mount a small disk")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(disk):
+    """Fill a disk to its last byte, and return the file that does it."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as full, contextlib.suppress(OSError):
+        while True:
+            full.write(bytes(512))
+    return filler

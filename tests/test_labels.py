@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,13 +124,7 @@ def test_a_file_without_labels_leaves_nothing_to_send(tmp_path):
 def test_a_label_that_does_not_fit_on_the_disk_leaves_the_earlier_ones_unharmed(small_disk):
     file = labels.LabelFile(small_disk, "rob")
     file.append(labels.row("1", "Good"))
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as full:
-        try:
-            while True:
-                full.write(bytes(4096))
-        except OSError:
-            pass
+    filler = fill(small_disk)
     with pytest.raises(labels.LabelError, match="not saved, the earlier ones are"):
         for number in range(2, 200):
             file.append(labels.row(str(number), "Other", "x" * 500))

@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from conftest import ROOT, cluster, tarball, triplets, verified, wait_until
+from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
 from test_window import ask_for_comment
 
 import labels
@@ -347,12 +347,7 @@ def test_an_errand_that_is_just_starting_can_be_stopped(desk):
 
 
 def test_settings_that_cannot_be_kept_are_one_sentence(small_disk):
-    with (small_disk / "filler").open("wb", buffering=0) as full:
-        try:
-            while True:
-                full.write(bytes(512))
-        except OSError:
-            pass
+    fill(small_disk)
     with pytest.raises(session.SessionError, match="cannot be kept"):
         chosen(small_disk, user="ann")
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import ROOT, cluster, tarball, triplets, verified, wait_until
+from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
 
 import labels
 
@@ -161,16 +161,11 @@ def test_a_full_hub_keeps_the_labels_here(sync, tmp_path, small_disk):
     hub = small_disk / "hub"
     cluster("init", hub)
     path = label_file(tmp_path, ("101", "Good"))
-    with (small_disk / "filler").open("wb", buffering=0) as full:
-        try:
-            while True:
-                full.write(bytes(512))
-        except OSError:
-            pass
+    filler = fill(small_disk)
     done = sync("upload", ARTIFACTSPY_HUB=str(hub))
     assert done.returncode == 1 and "The labels are safe in" in one_sentence(done)
     assert path.exists()
-    (small_disk / "filler").unlink()
+    filler.unlink()
 
 
 def test_a_hub_in_a_folder_with_blanks_and_quotes_works(sync, tmp_path):

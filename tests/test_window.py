@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import KINDS, ROOT, cluster, gif, tarball, triplets, verified, wait_until
+from conftest import KINDS, ROOT, cluster, fill, gif, tarball, triplets, verified, wait_until
 
 import artifactspy
 import labels
@@ -518,14 +518,7 @@ def test_kill_9_loses_no_label_and_sends_none_twice(start, hub):
 def test_a_full_disk_keeps_the_picture_and_says_so(start, hub, small_disk):
     program = start("--hub", hub, "--user", "ann", data=small_disk).open_window()
     first = program.label("6")
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as full:
-        try:
-            while True:
-                full.write(bytes(512))
-        except OSError:
-            pass
-
+    filler = fill(small_disk)
     for _ in range(3):  # what the file's last block still holds
         if "not saved" not in program.said():
             count = len(program.rows())
