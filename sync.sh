@@ -333,7 +333,10 @@ connect() { # until standard input ends, which it does however the window ends
 }
 
 fetch() {
-    find "$data/chunks" -name '.*.part' -mmin +60 -exec rm -f {} + # of a fetch that was killed
+    for file in "$data"/chunks/.*.part; do # of a fetch that was killed, if its process is no more
+        name=${file%.part}
+        kill -0 "${name##*.}" 2>/dev/null || rm -f "$file"
+    done
     set --
     for file in "$data"/chunks/*.tar.gz; do
         name=$(basename "$file" .tar.gz)

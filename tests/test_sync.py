@@ -232,6 +232,18 @@ def test_killed_at_any_moment_it_leaves_no_part(sync, tmp_path, hub):
     assert not list(folder.iterdir())
 
 
+def test_what_a_kill_9_left_goes_with_the_next_fetch(sync, tmp_path):
+    folder = tmp_path / "data" / "chunks"
+    folder.mkdir(parents=True)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (folder / f".chunk--00001--first.tar.gz.{gone.pid}.part").write_bytes(b"half")
+    living = folder / f".chunk--00001--first.tar.gz.{os.getpid()}.part"
+    living.write_bytes(b"half")
+    assert sync("fetch").returncode == 0
+    assert chunks(tmp_path) == [living.name, "chunk--00001--first.tar.gz"]
+
+
 def test_status_tells_hub_chunks_and_labels(sync, tmp_path, hub):
     sync("fetch")
     label_file(tmp_path, ("101", "Good"))
