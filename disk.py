@@ -72,15 +72,6 @@ def _write(path, flag, data, mode):
         os.fsync(descriptor)
 
 
-def move(path, folder):
-    """Move a file into another folder of the same disk, and return its new path."""
-    target = Path(folder) / Path(path).name
-    os.replace(path, target)
-    sync_folder(folder)
-    sync_folder(Path(path).parent)
-    return target
-
-
 def sync_folder(folder):
     """Make the names in a folder survive a power cut, where its file system knows how."""
     with contextlib.suppress(OSError):  # AFS and some network mounts refuse to sync a folder
