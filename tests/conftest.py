@@ -384,3 +384,18 @@ def fill(disk):
         while True:
             full.write(bytes(512))
     return filler
+
+
+def hold(hub):
+    """Make a hub wait with every answer to an upload.
+
+    Returns two files: the hub makes the first when it is asked, and waits for the second.
+    """
+    script, asked, go = hub / "hub", hub / "incoming" / ".asked", hub / "go"
+    script.rename(hub / "real-hub")
+    script.write_text(
+        f'#!/bin/sh\nif [ "$1" = receive ]; then\n  touch "{asked}"\n'
+        f'  while [ ! -e "{go}" ]; do sleep 0.05; done\nfi\nexec "{hub}/real-hub" "$@"\n'
+    )
+    script.chmod(0o755)
+    return asked, go

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import realm
-from conftest import ROOT, tarball, triplets, verified, wait_until
+from conftest import ROOT, hold, tarball, triplets, verified, wait_until
 from realm import PASSWORD, REALM, USER
 
 import labels
@@ -546,17 +546,11 @@ def test_a_terminal_closed_during_an_upload_loses_nothing(begin, site, hub):
     site.get_ticket(begin.home)
     program = begin(hub).open_window()
     row = program.label("6")
-    script = hub / "hub"
-    script.rename(hub / "real-hub")
-    script.write_text(
-        f'#!/bin/sh\ntouch "{hub}/incoming/.asked"\n'
-        f'while [ ! -e "{hub}/go" ]; do sleep 0.05; done\nexec "{hub}/real-hub" "$@"\n'
-    )
-    script.chmod(0o755)
+    asked, go = hold(hub)
     program.screen.close_window(program.window)
-    wait_until(lambda: (hub / "incoming" / ".asked").exists())
+    wait_until(asked.exists)
     program.terminal.ptyproc.fileobj.close()
-    (hub / "go").touch()
+    go.touch()
     wait_until(lambda: verified(hub) == {row.objid: "Good"})
     wait_until(lambda: not strays(begin.home), what="the end of the program")
     waiting, sent = (list((program.data / "labels" / p).iterdir()) for p in ("waiting", "sent"))

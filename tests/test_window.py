@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from conftest import KINDS, ROOT, cluster, fill, gif, tarball, triplets, verified, wait_until
+from conftest import KINDS, ROOT, cluster, fill, gif, hold, tarball, triplets, verified, wait_until
 
 import artifactspy
 import labels
@@ -428,52 +428,41 @@ def test_ctrl_c_in_the_terminal_closes_as_a_click_does(start, hub):
     assert verified(hub) == {row.objid: "Good"}
 
 
-@pytest.fixture
-def slow_hub(hub):
-    """A hub that takes labels in only when its `go` exists, and shows by `asked` that it could."""
-    script = hub / "hub"
-    script.rename(hub / "real-hub")
-    script.write_text(
-        f'#!/bin/sh\nif [ "$1" = receive ]; then\n  touch "{hub}/asked"\n'
-        f'  while [ ! -e "{hub}/go" ]; do sleep 0.05; done\nfi\nexec "{hub}/real-hub" "$@"\n'
-    )
-    script.chmod(0o755)
-    return hub
-
-
 def pass_time(seconds):
     end = time.monotonic() + seconds
     wait_until(lambda: time.monotonic() > end)
 
 
-def test_a_closed_terminal_sends_even_if_it_hangs_up_twice(start, slow_hub):
+def test_a_closed_terminal_sends_even_if_it_hangs_up_twice(start, hub):
     """The kernel hangs up, and the shell: the second one was taken for "do not wait"."""
-    program = start("--hub", slow_hub, "--user", "ann").open_window()
+    asked, go = hold(hub)
+    program = start("--hub", hub, "--user", "ann").open_window()
     row = program.label("6")
     program.terminal.ptyproc.fileobj.close()
-    wait_until((slow_hub / "asked").exists)
+    wait_until(asked.exists)
     pass_time(1.1)
     os.kill(program.pid, signal.SIGHUP)
     pass_time(0.2)
-    (slow_hub / "go").touch()
+    go.touch()
     sent = program.data / "labels" / "sent"
     wait_until(lambda: len(list(sent.iterdir())) == 1)
-    assert verified(slow_hub) == {row.objid: "Good"}
+    assert verified(hub) == {row.objid: "Good"}
 
 
-def test_closing_again_goes_at_once_but_a_double_click_does_not(start, slow_hub):
-    program = start("--hub", slow_hub, "--user", "ann").open_window()
+def test_closing_again_goes_at_once_but_a_double_click_does_not(start, hub):
+    asked, go = hold(hub)
+    program = start("--hub", hub, "--user", "ann").open_window()
     program.label("6")
     for _ in range(2):
         program.screen.close_window(program.window)
-    wait_until((slow_hub / "asked").exists)
+    wait_until(asked.exists)
     pass_time(1.1)
     assert program.screen.window("ArtifactSpy")
     assert program.close() == 1
     assert len(list((program.data / "labels" / "waiting").iterdir())) == 1
-    (slow_hub / "go").touch()
-    program = start("--hub", slow_hub, "--user", "ann").open_window()
-    wait_until(lambda: len(verified(slow_hub)) == 1)
+    go.touch()
+    program = start("--hub", hub, "--user", "ann").open_window()
+    wait_until(lambda: len(verified(hub)) == 1)
     assert program.close() == 0
 
 
