@@ -25,23 +25,61 @@ from typing import NamedTuple
 import guide
 import labels
 import session
+import stamps
 
 VERSION = "0.1.0"
 GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
 DOUBLE_CLICK = 500  # ms, as Tk and most desktops have it
 RELEASE = 20  # ms; auto-repeat sends release and press together, no finger is that fast
 READ_AHEAD = 20  # ms after a picture is painted: earlier, decoding competes with the painting
+LIGHT_UP = 150  # ms that a pressed button stays lit
+BLINK = 200  # ms that each of two pictures is shown: 2.5 times a second there and back
 TTY_LIMIT = 4095  # bytes that a terminal hands over of one line; the rest is lost
+BIAS, CONTRAST = (-0.5, 1.5), (0.2, 20.0)  # how far one can drag
 
 GROUND, CELL, INK, DIM, MARK = "#1d1f23", "#121316", "#ececea", "#a4a9b1", "#ffd866"
-ASLEEP, BANNER = "#2a2d32", "#343a45"
+ASLEEP, FAINT, BANNER = "#2a2d32", "#7d838d", "#343a45"
 GOOD_NEWS, BAD_NEWS = "#7fd6a0", "#ffab91"
-COLOURS = {  # of a label's kind: the button, and the button under the pointer
-    "artifact": ("#a3352b", "#bd4539"),
-    "real": ("#1f7a45", "#279457"),
-    "neutral": ("#474c55", "#5b616b"),
+COLOURS = {  # of a button's kind: it, under the pointer, as it is pressed, and its text
+    "artifact": ("#a3352b", "#bd4539", "#f07a6c", "white"),
+    "real": ("#1f7a45", "#279457", "#58c98a", "white"),
+    "neutral": ("#474c55", "#5b616b", "#9aa1ad", "white"),
+    "tool": (GROUND, "#343a45", "#5b616b", "#c9cdd3"),
 }
 TITLES = ("Search", "Template", "Difference")
+
+
+class Key(NamedTuple):
+    """What some keys do: a method of `Window`, and how the window and Help offer it."""
+
+    names: tuple  # X's names of the keys, or the characters they type
+    action: str
+    shown: str
+    what: str  # for Help
+    tool: str = ""  # the text of a small button that does the same
+    repeats: bool = False  # while it is held down
+
+
+KEYS = (
+    Key(("BackSpace", "Left"), "back", "⌫, ←", "one detection back", repeats=True),
+    Key(("Right",), "forward", "→", "one forward again, as far as you have been", "Forward", True),
+    Key(("End",), "newest", "End", "forward to where you were", "Newest"),
+    Key(("Return", "KP_Enter"), "keep", "Enter", "after Back: keep the label and go on"),
+    Key(("b",), "blink", "b", "while held: Search and Template change places; so does a stamp"),
+    Key(("B",), "keep_blinking", "B", "the same on its own, until pressed again", "Blink"),
+    Key(("s", "S"), "scaling", "s", "the next scaling: asinh, zscale, linear, hard", "Scaling"),
+    Key(("i", "I"), "invert", "i", "bright pixels dark", "Invert"),
+    Key(("m", "M"), "marks", "m", "marks that point at the centre on and off", "Marks"),
+    Key(("0", "KP_0"), "reset", "0", "all that changes the look as it was", "Reset"),
+    Key(("p", "P"), "picture", "p", "save a picture card of the detection, to post", "Picture"),
+    Key(("c", "C"), "copy", "c", "copy the Object ID; so does a click on it"),
+    Key(("question", "F1"), "help", "?, F1", "open and close this window"),
+    Key(("Escape",), "escape", "Escape", "cancel the comment of an Other; close this window"),
+)
+POINTER_HELP = (
+    ("right drag", "on a stamp: across for brightness, up and down for contrast, of all three"),
+    ("double right click", "brightness and contrast as they were"),
+)
 
 log = logging.getLogger("artifactspy")
 
@@ -55,6 +93,7 @@ class Layout(NamedTuple):
     top: int  # of the stamps
     keys: int  # height of a label button
     panel: int  # width of what is beside the stamps
+    tools: int  # height of a small button, 0 where there is no room for them
 
 
 def layout(width, height):
@@ -65,11 +104,15 @@ def layout(width, height):
     below = keys + 7 * unit  # the label buttons, the message and the status line
     side = min((width - panel - 5 * unit) // 3, height - below - 3 * unit)
     spare = height - below - 3 * unit - side
-    # taller where there is room, but two of them fit beside the stamps, below Back and Help
-    keys = min(keys + min(spare // 2, 2 * unit), (side - 6 * unit) // 2 - unit // 2)
+    # beside the stamps: Object ID, Back and Help, four rows of tools, two label buttons
+    room = side - int(6.2 * unit)
+    tools = min(2 * unit, (room - 2 * keys - unit) // 4)
+    tools = tools if tools >= 1.5 * unit else 0
+    # taller where there is room for it
+    keys = min(keys + min(spare // 2, 2 * unit), (room - 4 * tools - unit) // 2)
     left = (width - 3 * side - 3 * unit - panel) // 2
     top = 2 * unit + max(0, height - side - keys - 9 * unit) // 2
-    return Layout(unit, side, left, top, keys, panel)
+    return Layout(unit, side, left, top, keys, panel, tools)
 
 
 class Button(tk.Label):
@@ -80,13 +123,13 @@ class Button(tk.Label):
     """
 
     def __init__(self, parent, text, kind, command, font, guarded=True):
-        self._colour, self._lit = COLOURS[kind]
+        self._colour, self._lit, self._pressed, self._ink = COLOURS[kind]
         super().__init__(
             parent,
             text=text,
             font=font,
             background=self._colour,
-            foreground="white",
+            foreground=self._ink,
             takefocus=True,
             highlightthickness=3,
             highlightbackground=self._colour,
@@ -111,12 +154,19 @@ class Button(tk.Label):
         self._armed = False
 
     def _paint(self, colour):
-        colour = colour if self._awake else ASLEEP
+        if not self._awake:
+            colour = GROUND if self._colour == GROUND else ASLEEP
+        quiet = self._colour == GROUND  # a tool, which must not outshine the labels
         self.configure(
             background=colour,
-            foreground="white" if self._awake else DIM,
-            highlightbackground=MARK if self._marked else colour,
+            foreground=MARK if self._marked and quiet else self._ink if self._awake else FAINT,
+            highlightbackground=MARK if self._marked and not quiet else colour,
         )
+
+    def light_up(self):
+        """Show for a moment that it was pressed."""
+        self.configure(background=self._pressed, highlightbackground=self._pressed)
+        self.after(LIGHT_UP, self._paint, self._colour)
 
     def wake(self, awake):
         """Show whether the button does anything at the moment."""
@@ -130,6 +180,11 @@ class Button(tk.Label):
             self._marked = marked
             self.configure(text=f"✓ {self.text}" if marked else self.text)
             self._paint(self._colour)
+
+    def rename(self, text):
+        """Give it another text."""
+        self.text = text
+        self.configure(text=f"✓ {text}" if self._marked else text)
 
 
 class Doorbell:
@@ -200,15 +255,21 @@ class Comment:
         Prints to the terminal.
     objid : str
         Of the detection that the comment is about.
+    earlier : sequence of str
+        Comments that can be had again by their number, from 1.
     done : callable
         ``done(objid, text)`` with the line as typed; empty if it was cancelled. Called once.
     """
 
-    def __init__(self, root, tell, objid, done):
+    def __init__(self, root, tell, objid, earlier, done):
         self._root, self._tell, self._objid, self._done = root, tell, objid, done
         self._dialog = None
         self.in_terminal = session.has_terminal()
-        prompt = f"Comment for {objid} (empty line: cancel): "
+        lines = ["A number takes an earlier comment:"] if earlier else []
+        for number, text in enumerate(earlier, 1):
+            lines.append(f"{number:>3}  {text[:70]}{'…' * (len(text) > 70)}")
+        lines.append(f"Comment for {objid} (empty line: cancel): ")
+        prompt = "\n".join(lines)
         if self.in_terminal:
             termios.tcflush(0, termios.TCIFLUSH)  # what was typed before was not meant as this
             self._tell(prompt, end="")
@@ -237,8 +298,11 @@ class Comment:
         x, y = self._root.winfo_rootx(), self._root.winfo_rooty()
         dialog.geometry(f"+{x + 40}+{y + int(self._root.winfo_height() * 0.75)}")
         dialog.protocol("WM_DELETE_WINDOW", self.cancel)
-        tk.Label(dialog, text=prompt, background=GROUND, foreground=INK).pack(padx=16, pady=(16, 4))
-        entry = tk.Entry(dialog, width=60)
+        colours = {"background": GROUND, "foreground": INK, "font": "artifactspy"}
+        tk.Label(dialog, text=prompt, justify="left", **colours).pack(
+            anchor="w", padx=16, pady=(16, 4)
+        )
+        entry = tk.Entry(dialog, width=60, insertbackground=INK, **{**colours, "background": CELL})
         entry.pack(padx=16, pady=(4, 16))
         entry.bind("<Return>", lambda _: self._end(entry.get()))
         entry.bind("<KP_Enter>", lambda _: self._end(entry.get()))
@@ -261,45 +325,28 @@ class Comment:
         self._done(self._objid, text)
 
 
-class Window:
-    """The labelling window of one session.
+class View:
+    """The three stamps: titles, pictures, marks, blinking, and what is under the pointer.
 
     Parameters
     ----------
     root : tkinter.Tk
-    chosen : session.Settings
-    sync : session.Sync
-    tell : callable
-        Prints a text to the terminal.
+    style : dict
+        Options of the titles' labels.
+    stretched : callable
+        ``stretched(bias, contrast)``, while somebody drags; None for both: as they were.
+    pointed : callable
+        ``pointed(text)``: where the pointer is and which value is there; empty if on no stamp.
     """
 
-    def __init__(self, root, chosen, sync, tell):
-        self.root, self.settings, self._tell = root, chosen, tell
-        self._bell = Doorbell(root, self._signalled)
-        self.session = session.Session(chosen, sync, self._bell.deliver, self.refresh, self.say)
-        self.outcome = None  # of the upload: exit code and sentence
-        self._layout = None
-        self._painted = None, None  # the detection and the pictures on screen
-        self._shown_at = 0.0
-        self._held = {}  # keycode -> None while down, or the timer of a release not believed yet
-        self._comment = None
-        self._closing = None  # when that was asked for
-        self._build()
-        root.title("ArtifactSpy: practice" if chosen.practice else "ArtifactSpy")
-        root.protocol("WM_DELETE_WINDOW", self.close)
-        root.report_callback_exception = self._bug
-        root.bind("<Configure>", self._resized)
-        root.bind("<KeyPress>", self._key_pressed)
-        root.bind("<KeyRelease>", self._key_released)
-        root.bind("<FocusOut>", lambda _: self._held.clear())
-
-    def _build(self):
-        root = self.root
-        root.configure(background=GROUND)
-        self._font = tkfont.Font(root, font="TkDefaultFont")
-        self._bold = tkfont.Font(root, font="TkDefaultFont")
-        self._bold.configure(weight="bold")
-        style = {"background": GROUND, "font": self._font, "anchor": "w", "padx": 0, "bd": 0}
+    def __init__(self, root, style, stretched, pointed):
+        self._root, self._stretched, self._pointed = root, stretched, pointed
+        self.marks = None  # drawn: True, False, or None for where the stamp brings none itself
+        self.stretch = 0.5, 1.0  # bias and contrast at the moment
+        self._side = self._unit = 1
+        self._triplet = self._place = None
+        self._order = range(3)  # which stamp each cell shows
+        self._pointer = self._grip = self._blinking = None
         self._titles = [tk.Label(root, **style, text=text, foreground=INK) for text in TITLES]
         self._cells = [
             tk.Canvas(root, background=CELL, highlightthickness=0, borderwidth=0) for _ in TITLES
@@ -309,10 +356,224 @@ class Window:
             cell.create_image(0, 0, image=photo, anchor="center")
             for cell, photo in zip(self._cells, self._photos)
         ]
+        for i, cell in enumerate(self._cells):
+            cell.bind("<Motion>", lambda event, i=i: self._point(i, event.x, event.y))
+            cell.bind("<Leave>", lambda _: self._point(None, 0, 0))
+            cell.bind("<ButtonPress-1>", lambda _: self.blink(True))
+            cell.bind("<ButtonRelease-1>", lambda _: self.blink(False))
+            for button in (2, 3):  # the right one is 2 on macOS
+                cell.bind(f"<ButtonPress-{button}>", self._grasp)
+                cell.bind(f"<B{button}-Motion>", self._drag)
+                cell.bind(f"<Double-ButtonPress-{button}>", lambda _: self._stretched(None, None))
+
+    def place(self, fit):
+        """Take the places that a `Layout` gives."""
+        self._side, self._unit = fit.side, fit.unit
+        for i, (title, cell) in enumerate(zip(self._titles, self._cells)):
+            x = fit.left + i * (fit.side + fit.unit)
+            title.place(x=x, y=fit.top - 1.7 * fit.unit, width=fit.side, height=1.5 * fit.unit)
+            cell.place(x=x, y=fit.top, width=fit.side, height=fit.side)
+            cell.coords(self._images[i], fit.side // 2, fit.side // 2)
+        self.draw_marks()
+
+    def show(self, pictures, triplet, place):
+        """Show a triplet.
+
+        Parameters
+        ----------
+        pictures : sequence of three PPM, or None
+        triplet : sequence of three stamps.Stamp, or None
+        place : tuple
+            Stamp, column and row of what gives a practice detection away, or None.
+        """
+        for cell, image in zip(self._cells, self._images):
+            cell.itemconfigure(image, state="normal" if pictures else "hidden")
+        for photo, picture in zip(self._photos, pictures or ()):
+            photo.configure(data=picture, format="ppm")
+        self._triplet, self._place = pictures and triplet, place
+        self.draw_marks()
+        self._read_pointer()
+
+    # Marks
+
+    def draw_marks(self):
+        """Draw ticks that point at the centre, and a ring around the telling place."""
+        for cell, kind in zip(self._cells, self._order):
+            cell.delete("mark")
+            if self._triplet:
+                if self._has_marks(self._triplet[kind]):
+                    self._draw_ticks(cell)
+                if self._place and self._place[0] == kind:
+                    self._draw_ring(cell, kind)
+
+    def toggle_marks(self):
+        """Draw the ticks if there are none, else leave them out."""
+        drawn = self._triplet and any(map(self._has_marks, self._triplet))
+        self.marks = not drawn
+        self.draw_marks()
+
+    def _has_marks(self, stamp):
+        height, width = stamp.gray.shape
+        drawn = stamp.pixels.dtype != "uint8" if self.marks is None else self.marks
+        return drawn and height == width > 1  # one cut short has its detection somewhere else
+
+    def _draw_ticks(self, cell):
+        middle, near, far = self._side / 2, self._side * 0.11, self._side * 0.18
+        for colour, wide in ((CELL, 3), (MARK, 1)):
+            for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+                ends = [middle + x * near, middle + y * near, middle + x * far, middle + y * far]
+                cell.create_line(*ends, fill=colour, width=self._line(wide), tags="mark")
+
+    def _draw_ring(self, cell, kind):
+        _, column, row = self._place
+        height, width = self._triplet[kind].gray.shape
+        left, top, zoom = self._frame(kind)
+        x, y, radius = left + (column + 0.5) * zoom, top + (row + 0.5) * zoom, self._side * 0.1
+        for colour, wide in ((CELL, 4), (MARK, 2)):
+            box = [x - radius, y - radius, x + radius, y + radius]
+            cell.create_oval(*box, outline=colour, width=self._line(wide), tags="mark")
+
+    def _line(self, wide):
+        return max(1, wide * self._unit / 14)
+
+    def _frame(self, kind):
+        """Return left and top of a picture in its cell, and screen pixels per pixel."""
+        photo = self._photos[kind]
+        left, top = (self._side // 2 - length // 2 for length in (photo.width(), photo.height()))
+        return left, top, photo.width() / self._triplet[kind].gray.shape[1]
+
+    # Blinking
+
+    @property
+    def blinking(self):
+        """Tell whether it blinks on its own."""
+        return self._blinking is not None
+
+    def blink(self, swapped):
+        """Let Search and Template change places, or take their own again."""
+        self._order = (1, 0, 2) if swapped else (0, 1, 2)
+        for cell, image, title, kind in zip(self._cells, self._images, self._titles, self._order):
+            cell.itemconfigure(image, image=self._photos[kind])
+            moved = swapped and kind != 2
+            title.configure(text=TITLES[kind], foreground=MARK if moved else INK)
+        self.draw_marks()
+        self._read_pointer()
+
+    def keep_blinking(self, on):
+        """Blink on its own, or stop."""
+        if self._blinking:
+            self._root.after_cancel(self._blinking)
+        self._blinking = None
+        self.blink(on)
+        if on:
+            self._blinking = self._root.after(BLINK, self._swap)
+
+    def _swap(self):
+        self.blink(self._order[0] == 0)
+        self._blinking = self._root.after(BLINK, self._swap)
+
+    # The pointer
+
+    def _point(self, i, x, y):
+        self._pointer = None if i is None else (i, x, y)
+        self._read_pointer()
+
+    def _read_pointer(self):
+        self._pointed(self._under_pointer() if self._pointer and self._triplet else "")
+
+    def _under_pointer(self):
+        """Tell position and value of a pixel; FITS counts from 1, from the bottom left."""
+        i, x, y = self._pointer
+        kind = self._order[i]
+        stamp = self._triplet[kind]
+        left, top, zoom = self._frame(kind)
+        height, width = stamp.gray.shape
+        column, row = int((x - left) // zoom), int((y - top) // zoom)
+        if not (0 <= column < width and 0 <= row < height):
+            return ""
+        value = "no value" if stamp.missing[row, column] else f"{stamp.pixels[row, column]:.6g}"
+        return f"{TITLES[kind]}  x {column + 1}  y {height - row}:  {value}"
+
+    def _grasp(self, event):
+        self._grip = event.x, event.y, *self.stretch
+
+    def _drag(self, event):
+        if self._grip:
+            x, y, bias, contrast = self._grip
+            bias += (event.x - x) / self._side
+            contrast *= 4 ** ((y - event.y) / self._side)
+            self._stretched(
+                min(max(bias, BIAS[0]), BIAS[1]), min(max(contrast, CONTRAST[0]), CONTRAST[1])
+            )
+
+
+class Window:
+    """The labelling window of one session.
+
+    Parameters
+    ----------
+    root : tkinter.Tk
+    chosen : session.Settings
+    kept : dict
+        How the window was left, as `Window.kept` gave it.
+    sync : session.Sync
+    tell : callable
+        Prints a text to the terminal.
+    """
+
+    def __init__(self, root, chosen, kept, sync, tell):
+        self.root, self.settings, self._tell = root, chosen, tell
+        self._bell = Doorbell(root, self._signalled)
+        self.session = session.Session(chosen, sync, self._bell.deliver, self.refresh, self.say)
+        self.outcome = None  # of the upload: exit code and sentence
+        self._layout = None
+        self._painted = None, None  # the detection and the pictures on screen
+        self._shown_at = 0.0
+        self._reading_ahead = None  # the timer
+        self._last = ""  # label and detection
+        self._held = {}  # keycode -> None while down, or the timer of a release not believed yet
+        self._blink_key = None  # its keycode, while it is held down
+        self._comment = None
+        self._closing = None  # when that was asked for
+        self._look, marks = look_of(kept)
+        self._build()
+        self._view.marks = marks
+        self._look_changed(self._look)
+        root.title("ArtifactSpy: practice" if chosen.practice else "ArtifactSpy")
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        root.report_callback_exception = self._bug
+        root.bind("<Configure>", self._resized)
+        root.bind("<KeyPress>", self._key_pressed)
+        root.bind("<KeyRelease>", self._key_released)
+        root.bind("<FocusOut>", lambda _: self._let_go())
+
+    def _build(self):
+        root = self.root
+        root.configure(background=GROUND)
+        self._font = tkfont.Font(root, font="TkDefaultFont", name="artifactspy")
+        self._bold = tkfont.Font(root, font="TkDefaultFont")
+        self._bold.configure(weight="bold")
+        style = {"background": GROUND, "font": self._font, "anchor": "w", "padx": 0, "bd": 0}
+        self._view = View(root, style, self._stretched, self._pointed)
         self._caption = tk.Label(root, **style, text="Object ID", foreground=DIM)
-        self._objid = tk.Label(root, **{**style, "font": self._bold}, foreground=INK)
+        self._objid = tk.Label(
+            root, **{**style, "font": self._bold}, foreground=INK, cursor="hand2"
+        )
+        self._objid.bind("<ButtonRelease-1>", lambda _: self.copy())
         self._back = Button(root, "Back  ⌫", "neutral", self.back, self._font, guarded=False)
-        self._help = Button(root, "Help  ?", "neutral", self.help, self._font)
+        self._help = Button(root, "Help  ?", "neutral", self.help, self._font, guarded=False)
+        self._tools = {
+            key.action: Button(
+                root,
+                f"{key.tool}  {key.shown}",
+                "tool",
+                getattr(self, key.action),
+                self._font,
+                guarded=False,
+            )
+            for key in KEYS
+            if key.tool
+        }
         self._buttons = {}
         for label in labels.LABELS:
             self._buttons[label.name] = Button(
@@ -325,6 +586,9 @@ class Window:
         self._notice = tk.Label(root, background=BANNER, foreground=INK, font=self._bold)
         self._message = tk.Label(root, **{**style, "anchor": "nw"}, foreground=INK, justify="left")
         self._status = tk.Label(root, **style, foreground=DIM)
+        self._pixel = tk.Label(root, **{**style, "anchor": "e"}, foreground=DIM)
+        self._trough = tk.Frame(root, background=CELL)
+        self._bar = tk.Frame(self._trough, background=DIM)
 
     # Where things are
 
@@ -334,18 +598,16 @@ class Window:
             if (fitted, event.width, event.height) != self._layout:
                 self._layout = fitted, event.width, event.height
                 self._place(fitted, event.width, event.height)
-                self.session.resize(fitted.side)
+                self.session.show_as(fitted.side, self._look)
 
     def _place(self, fit, width, height):
         unit, side = fit.unit, fit.side
         for font in (self._font, self._bold):
             font.configure(size=-unit)
+        for button in (self._back, self._help, *self._tools.values(), *self._buttons.values()):
+            button.configure(highlightthickness=max(2, unit // 6))
         step = side + unit
-        for i, (title, cell) in enumerate(zip(self._titles, self._cells)):
-            x = fit.left + i * step
-            title.place(x=x, y=fit.top - 1.7 * unit, width=side, height=1.5 * unit)
-            cell.place(x=x, y=fit.top, width=side, height=side)
-            cell.coords(self._images[i], side // 2, side // 2)
+        self._view.place(fit)
         x, bottom = fit.left + 3 * step, fit.top + side
         half = (fit.panel - unit // 2) // 2
         self._caption.place(x=x, y=fit.top - 1.7 * unit, width=fit.panel, height=1.5 * unit)
@@ -354,6 +616,12 @@ class Window:
         y = fit.top + 3 * unit
         self._back.place(x=x, y=y, width=half, height=2.4 * unit)
         self._help.place(x=x + half + unit // 2, y=y, width=half, height=2.4 * unit)
+        for i, tool in enumerate(self._tools.values()):
+            if fit.tools:
+                at = x + i % 2 * (half + unit // 2), y + 2.8 * unit + i // 2 * fit.tools
+                tool.place(x=at[0], y=at[1], width=half, height=fit.tools)
+            else:
+                tool.place_forget()
         below = [label for label in labels.LABELS if label.place == "below"]
         wide = (3 * step - unit + unit // 2) / len(below)
         for i, label in enumerate(below):
@@ -365,7 +633,10 @@ class Window:
         line = {"x": fit.left, "width": width - 2 * fit.left}
         self._message.place(y=bottom + 1.6 * unit + fit.keys, height=2.8 * unit, **line)
         self._message.configure(wraplength=width - 2 * fit.left)
-        self._status.place(y=height - 2.1 * unit, height=1.6 * unit, **line)
+        self._status.place(y=height - 2.4 * unit, height=1.6 * unit, **line)
+        x, y = width - fit.left - 17 * unit, height - 2.4 * unit
+        self._pixel.place(x=x, y=y, width=17 * unit, height=1.6 * unit)
+        self._trough.place(y=height - 0.6 * unit, height=unit // 4, **line)
         if self._notice.winfo_manager():
             self._announce(self._notice.cget("text"))
 
@@ -381,28 +652,31 @@ class Window:
         page = self.session.page()
         if self._closing:
             return
-        # while the same page is drawn in another size, the old size stays
-        same = page.detection == self._painted[0] and page.pictures in (None, self._painted[1])
-        if page.detection is None or not same:
+        if (page.detection, page.pictures) != self._painted:
             self._paint(page)
         for name, button in self._buttons.items():
             button.wake(self._painted[1] is not None and not self._comment)
             button.mark(page.answer is not None and page.answer.action == name)
         self._status.configure(text=self._status_text(page))
+        if page.detection:
+            done, total = self.session.progress(page.detection)
+            self._bar.place(relwidth=done / total, relheight=1)
 
     def _paint(self, page):
+        new = page.detection != self._painted[0] or self._painted[1] is None
         self._painted = page.detection, page.pictures
-        for cell, image in zip(self._cells, self._images):
-            cell.itemconfigure(image, state="normal" if page.pictures else "hidden")
-        for photo, picture in zip(self._photos, page.pictures or ()):
-            photo.configure(data=picture, format="ppm")
-        self._objid.configure(text=page.detection.objid if page.detection else "")
+        objid = page.detection.objid if page.detection else ""
+        self._view.show(page.pictures, page.triplet, self.session.telling_place(objid))
+        self._objid.configure(text=objid)
         self._announce("" if page.detection else self._nothing_text())
         self.root.update_idletasks()
         if page.pictures:
-            self._shown_at = time.monotonic()
+            if new:  # and not the same in another size or look
+                self._shown_at = time.monotonic()
             self.session.painted()
-            self.root.after(READ_AHEAD, self.session.read_ahead)
+            if self._reading_ahead:
+                self.root.after_cancel(self._reading_ahead)
+            self._reading_ahead = self.root.after(READ_AHEAD, self.session.read_ahead)
 
     def _nothing_text(self):
         if not self.session.exhausted:
@@ -426,12 +700,16 @@ class Window:
         parts = []
         if page.detection:
             parts.append(f"{page.detection.number} of {page.detection.total}")
-        parts.append(f"{self.session.today} today")
-        if self.session.given:
-            parts.append("saved")
+        given = len(self.session.given)
+        today = f"{self.session.today} today"
+        parts.append(f"{given} this session, {today}" if given else today)
+        if self.session.pace:
+            parts.append(f"{self.session.pace:.0f} a minute")
         supply = "next chunk ready" if self.session.next_ready else self.session.supply
         if supply:
             parts.append(supply)
+        if self._last:
+            parts.append(f"saved: {self._last}")
         return " · ".join(parts)
 
     def say(self, text, colour=INK, aloud=True):
@@ -451,31 +729,35 @@ class Window:
         self._held[event.keycode] = None
         # Control, Command and the like belong to the window manager; Shift and the locks do not
         if not event.state & 0x4C:
+            if event.keysym == "b":
+                self._blink_key = event.keycode
             self.key(event.keysym, event.char, repeated)
 
     def _key_released(self, event):
-        self._held[event.keycode] = self.root.after(RELEASE, self._held.pop, event.keycode, None)
+        self._held[event.keycode] = self.root.after(RELEASE, self._let_go, event.keycode)
+
+    def _let_go(self, *keycodes):
+        """Believe that keys, or all of them, are up."""
+        for keycode in keycodes or tuple(self._held):
+            self._held.pop(keycode, None)
+            if keycode == self._blink_key:
+                self._blink_key = None
+                self._view.blink(False)
 
     def key(self, keysym, char, repeated=False):
         """Do what a key stands for. Held down, it labels one detection, but turns many pages."""
-        if keysym in ("BackSpace", "Left"):
-            self.back()
-        elif keysym == "Right":
-            self.forward()
-        elif keysym == "End":
-            self.newest()
-        elif keysym == "Escape" and self._comment:
-            self._comment.cancel()
-        elif repeated:
+        focus = self.root.focus_get()
+        if keysym in ("Return", "KP_Enter", "space") and isinstance(focus, Button):
+            if not repeated:
+                focus.invoke()
             return
-        elif keysym == "F1" or char == "?":
-            self.help()
-        elif keysym in ("Return", "space") and isinstance(self.root.focus_get(), Button):
-            self.root.focus_get().invoke()
-        else:
-            for label in labels.LABELS:
-                if char == label.key:
-                    self.press(label.name)
+        for key in KEYS:
+            if keysym in key.names and (key.repeats or not repeated):
+                getattr(self, key.action)()
+                return
+        for label in labels.LABELS:
+            if char == label.key and not repeated:
+                self.press(label.name)
 
     def press(self, name):
         """Give the detection on screen a label, and return True.
@@ -486,6 +768,7 @@ class Window:
         detection, pictures = self._painted
         if too_soon or self._closing or self._comment or not pictures:
             return False
+        self._buttons[name].light_up()
         if name == "Other":
             self._ask(detection.objid)
         else:
@@ -493,7 +776,8 @@ class Window:
         return True
 
     def _ask(self, objid):
-        self._comment = Comment(self.root, self._tell, objid, self._commented)
+        offered = self.session.comments[: session.OFFERED]
+        self._comment = Comment(self.root, self._tell, objid, offered, self._commented)
         where = "in the terminal" if self._comment.in_terminal else "in the dialog"
         self.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK, False)
         self.refresh()
@@ -502,7 +786,7 @@ class Window:
         self._comment = None
         self.say("No comment: nothing was labelled.", aloud=False)
         try:
-            comment = labels.clean_comment(text)
+            comment = self.session.comment(text)
         except labels.LabelError as error:
             self.say(str(error), BAD_NEWS)
         else:
@@ -517,7 +801,9 @@ class Window:
         except labels.LabelError as error:
             self.say(str(error), BAD_NEWS)
         else:
+            self._last = f"{name} {objid}"
             self._tell_verdict(objid)
+            self.refresh()
 
     def _tell_verdict(self, objid):
         agrees, verdict = self.session.verdict(objid)
@@ -546,15 +832,115 @@ class Window:
             self.session.newest()
             self._look_again()
 
+    def keep(self):
+        """Keep the label that a detection has, and go one page on."""
+        if self.session.page().answer:
+            self.forward()
+
     def _look_again(self):
         self.say("", aloud=False)
-        detection = self.session.page().detection
-        if detection:
-            self._tell_verdict(detection.objid)
+        page = self.session.page()
+        if page.answer:
+            label = labels.BY_NAME.get(page.answer.action)
+            text = label.text if label else page.answer.action
+            comment = f": {labels.shorten(page.answer.comment)}" if page.answer.comment else ""
+            agrees, verdict = self.session.verdict(page.detection.objid)
+            colour = {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees]
+            self.say(f"{text}{comment}. Enter keeps it. {verdict}", colour, aloud=False)
+
+    def escape(self):
+        """Cancel the comment that is asked for."""
+        if self._comment:
+            self._comment.cancel()
+
+    def copy(self):
+        """Put the Object ID on the clipboard."""
+        if self._painted[0]:
+            self.root.clipboard_clear()
+            self.root.clipboard_append(self._painted[0].objid)
+            self.say(f"{self._painted[0].objid} is on the clipboard.", aloud=False)
+
+    def picture(self):
+        """Save a picture card of the detection."""
+        self.session.save_card()
+
+    # How the stamps look
+
+    def _look_changed(self, look):
+        self._look = look
+        self._view.stretch = look.bias, look.contrast
+        self._show_tools()
+        if self._layout:
+            self.session.show_as(self._layout[0].side, look)
+
+    def _show_tools(self):
+        for action, on in (
+            ("scaling", self._look.scaling != stamps.Look().scaling),
+            ("invert", self._look.inverted),
+            ("marks", self._view.marks is not None),
+            ("keep_blinking", self._view.blinking),
+        ):
+            self._tools[action].mark(on)
+        changed = self._look != stamps.Look() or self._view.marks is not None
+        self._tools["reset"].wake(changed or self._view.blinking)
+
+    def scaling(self):
+        """Take the next scaling."""
+        names = list(stamps.SCALINGS)
+        name = names[(names.index(self._look.scaling) + 1) % len(names)]
+        self._look_changed(self._look._replace(scaling=name))
+        self.say(f"Scaling: {stamps.SCALINGS[name][0]}.", aloud=False)
+
+    def invert(self):
+        """Show bright pixels dark, or bright again."""
+        self._look_changed(self._look._replace(inverted=not self._look.inverted))
+
+    def marks(self):
+        """Draw the marks that point at the centre, or leave them out."""
+        self._view.toggle_marks()
+        self._show_tools()
+
+    def reset(self):
+        """Show the stamps as the program chooses."""
+        self._view.keep_blinking(False)
+        self._view.marks = None
+        self._view.draw_marks()
+        self._look_changed(stamps.Look())
+
+    def blink(self):
+        """Let Search and Template change places as long as the key is down."""
+        self._view.keep_blinking(False)
+        self._view.blink(True)
+        self._show_tools()
+
+    def keep_blinking(self):
+        """Let Search and Template change places all the time, or no longer."""
+        self._view.keep_blinking(not self._view.blinking)
+        self._show_tools()
+
+    def _stretched(self, bias, contrast):
+        if bias is None:
+            bias, contrast = stamps.Look().bias, stamps.Look().contrast
+        self._look_changed(self._look._replace(bias=bias, contrast=contrast))
+
+    def _pointed(self, text):
+        self._pixel.configure(text=text)
+
+    def kept(self):
+        """Return how the window is left, for the next time: {name: text}."""
+        marks = {None: "", True: "yes", False: "no"}[self._view.marks]
+        size = f"{self.root.winfo_width()}x{self.root.winfo_height()}"
+        look = {name: str(value) for name, value in self._look._asdict().items()}
+        return {"window": size, "marks": marks, **look}
 
     def help(self):
         """Open the Help window; the keys that label work in it too."""
-        window = guide.show(self.root, self.settings.contact, self._layout[0].unit)
+        keys = [(key.shown, key.what) for key in KEYS]
+        label_keys = f"{labels.LABELS[0].key} to {labels.LABELS[-1].key}"
+        keys.insert(0, (label_keys, "give the label that carries the number, and go on"))
+        window = guide.show(
+            self.root, self.settings.contact, self._layout[0].unit, [*keys, *POINTER_HELP]
+        )
         window.bind("<KeyPress>", self._key_pressed)
         window.bind("<KeyRelease>", self._key_released)
 
@@ -585,9 +971,8 @@ class Window:
 
     def _finished(self, status, said):
         self.outcome = status, said
-        size = f"{self.root.winfo_width()}x{self.root.winfo_height()}"
         with contextlib.suppress(OSError, session.SessionError):
-            session.remember(self.settings.home, window=size)
+            session.remember(self.settings.home, **self.kept())
         self.root.destroy()
 
     def _bug(self, kind, error, trace):
@@ -630,6 +1015,11 @@ def arguments(words):
         const=0,
         help="practise on the stamps that come with the program, or on N fresh ones",
     )
+    parser.add_argument(
+        "--expert",
+        action="store_true",
+        help="for the hub's owner: label what most needs it, and see what others said",
+    )
     parser.add_argument("--version", action="version", version=f"ArtifactSpy {VERSION}")
     given = parser.parse_args(words)
     if given.practice is not None and not 0 <= given.practice <= 1000:
@@ -668,11 +1058,23 @@ def start_log(home):
     log.setLevel(logging.INFO)
 
 
-def size_of_window(root, home):
+def look_of(kept):
+    """Read how the stamps were looked at last time, as `Window.kept` wrote it."""
+    look = stamps.Look()
+    with contextlib.suppress(KeyError, ValueError):
+        bias, contrast = float(kept["bias"]), float(kept["contrast"])
+        if kept["scaling"] in stamps.SCALINGS and BIAS[0] <= bias <= BIAS[1]:
+            look = stamps.Look(kept["scaling"], kept["inverted"] == "True", bias, contrast)
+        if not CONTRAST[0] <= contrast <= CONTRAST[1]:
+            look = look._replace(contrast=1.0)
+    return look, {"yes": True, "no": False}.get(kept.get("marks"))
+
+
+def size_of_window(root, kept):
     """Return the geometry to open with: as it was left, but never larger than the screen."""
     width, height = 1280, 600
     with contextlib.suppress(KeyError, ValueError):
-        width, height = map(int, session.stored(home / "settings.ini")["window"].split("x"))
+        width, height = map(int, kept["window"].split("x"))
     width = max(800, min(width, root.winfo_screenwidth()))
     height = max(450, min(height, root.winfo_screenheight() - 60))
     return f"{width}x{height}"
@@ -683,9 +1085,12 @@ def run(given):
     home = given.data.expanduser().resolve()
     lock = session.take_lock(home)
     start_log(home)
-    chosen = session.settings(home, given.hub, given.user, given.realm, given.practice)
+    chosen = session.settings(
+        home, given.hub, given.user, given.realm, given.practice, given.expert
+    )
+    kept = session.stored(home / "settings.ini")
     root = open_display()
-    root.geometry(size_of_window(root, home))
+    root.geometry(size_of_window(root, kept))
     root.minsize(800, 450)
     with (
         contextlib.closing(lock),
@@ -703,7 +1108,7 @@ def run(given):
             sync.login(
                 quick=True
             )  # where that fails it says why, and the session is one without a network
-        window = Window(root, chosen, sync, terminal.tell)
+        window = Window(root, chosen, kept, sync, terminal.tell)
         window.session.start()
         root.mainloop()
         status, said = window.outcome

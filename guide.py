@@ -27,17 +27,9 @@ QUESTIONS = (
     ("None of these, and you can say what it is?", "Other"),
     ("No idea?", "Unsure"),
 )
-KEYS = (
-    ("1 to 8", "give the label that carries the number, and go on"),
-    ("Backspace, ←", "one detection back, to look again or to label it anew"),
-    ("→", "one forward again, as far as you have been"),
-    ("End", "forward to where you were"),
-    ("Escape", "cancel the comment of an Other; close this window"),
-    ("?, F1", "open and close this window, in which the keys label too"),
-)
 
 
-def show(parent, contact, unit):
+def show(parent, contact, unit, keys):
     """Open the Help window, or bring it to the front if it is open.
 
     Parameters
@@ -47,6 +39,8 @@ def show(parent, contact, unit):
         Whom to tell about something remarkable; may be empty.
     unit : int
         Height of normal text in screen pixels.
+    keys : sequence of tuple of str
+        Keys, and what they do.
 
     Returns
     -------
@@ -90,7 +84,7 @@ def show(parent, contact, unit):
     bar.pack(side="right", fill="y")
     text.pack(side="left", fill="both", expand=True)
     text.plain = plain  # a font goes when Python forgets it
-    write(text, contact, unit)
+    write(text, contact, unit, keys)
     text.configure(state="disabled")
     text.focus_set()  # so that the keys scroll
     return window
@@ -102,7 +96,7 @@ def _font(parent, size, weight="normal"):
     return font
 
 
-def write(text, contact, unit):
+def write(text, contact, unit, keys):
     """Fill a ``tkinter.Text`` with the guide."""
     text.fonts = _font(text, int(unit * 1.35), "bold"), _font(text, unit, "bold")
     text.tag_configure("head", font=text.fonts[0], spacing3=unit // 2)
@@ -129,8 +123,8 @@ def write(text, contact, unit):
             text.insert("end", "\n")
         text.insert("end", f"{label.meaning}\n")
     text.insert("end", "\nKeys\n", "head")
-    for keys, what in KEYS:
-        text.insert("end", f"{keys}\t{what}\n", "key")
+    for names, what in keys:
+        text.insert("end", f"{names}\t{what}\n", "key")
     text.insert("end", "\nIf you see something, say something\n", "head")
     text.insert(
         "end",

@@ -19,16 +19,19 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+import card
 import disk
 import labels
 import stamps
@@ -36,6 +39,7 @@ import stamps
 ROOT = Path(__file__).resolve().parent
 RUNNING_LOW = 50  # detections left at which the next chunk is fetched
 RETRY = (30, 60, 120, 240, 300)  # seconds between attempts while the hub cannot be reached
+OFFERED = 9  # earlier comments, to be had by number
 NOTHING_LEFT, NO_TICKET = 3, 5  # exit codes of sync.sh
 # Seconds: a chunk of FITS stamps is some MB, which a bad hotel network takes minutes for
 SYNC_TIMEOUT = 900
@@ -58,6 +62,7 @@ class Settings(NamedTuple):
     contact: str
     practice: bool
     stamps: int  # how many to simulate for practice; 0: those that come with the program
+    expert: bool = False  # what needs the hub's owner, with the labels that others gave
 
     @property
     def remote(self):
@@ -108,7 +113,7 @@ def _who(values):
     return hub, user
 
 
-def settings(home, hub=None, user=None, realm=None, practice=None):
+def settings(home, hub=None, user=None, realm=None, practice=None, expert=False):
     """Work out who labels what: options stand above the user's settings, these above site.ini.
 
     Parameters
@@ -119,6 +124,8 @@ def settings(home, hub=None, user=None, realm=None, practice=None):
         As on the command line; remembered for the next time.
     practice : int or None
         Practise, on so many fresh stamps (0: on those that come with the program).
+    expert : bool
+        Label what most needs the expert.
 
     Returns
     -------
@@ -164,7 +171,9 @@ def settings(home, hub=None, user=None, realm=None, practice=None):
         remember(home, **given)
     contact = values.get("contact", "")
     if practice is None and user:
-        return Settings(home, home, hub, user, realm, contact, False, 0)
+        return Settings(home, home, hub, user, realm, contact, False, 0, expert)
+    if expert:
+        raise SessionError("--expert needs a hub and a user: name them with --hub and --user.")
     data = home / "practice-session"
     return Settings(home, data, str(data / "hub"), "practice", "none", contact, True, practice or 0)
 
@@ -243,6 +252,7 @@ class Sync:
             ARTIFACTSPY_REALM=chosen.realm,
             ARTIFACTSPY_DATA=str(chosen.data),
             ARTIFACTSPY_SOCKET=f"{self._private}/ssh" if self._private else "",
+            ARTIFACTSPY_EXPERT="yes" if chosen.expert else "",
         )
         config = os.environ.get("ARTIFACTSPY_SSH_CONFIG")
         if config:  # sync.sh runs in another folder
@@ -369,8 +379,16 @@ class Page(NamedTuple):
     """What the window shows: see `Session.page`."""
 
     detection: object  # Detection, or None past the end of the line
-    pictures: object  # three PPM of the side asked for, or None while they are being read
+    pictures: object  # three PPM as `Session.show_as` asked, or None while they are being drawn
     answer: object  # the labels.Row given earlier, or None
+    triplet: object  # three stamps.Stamp, or None while they are being read
+
+
+class Drawing(NamedTuple):
+    """The pictures of a triplet, and of which side and in which look they are."""
+
+    want: tuple
+    pictures: list
 
 
 class Session:
@@ -397,6 +415,8 @@ class Session:
         The hub has nothing more for this person.
     given : dict
         Object ID -> ACTION of what was labelled in this session.
+    comments : list of str
+        Those given in this session, the latest first, each once.
     """
 
     def __init__(self, chosen, sync, deliver, changed, say):
@@ -408,17 +428,21 @@ class Session:
         self._owed = []  # rows of skipped detections that the disk had no room for
         self._line, self._at, self._seen = [], 0, 0
         self._chunks, self._versions = {}, {}
-        self._answers, self._prepared, self._unreadable = {}, {}, {}
-        self._asked = set()  # Object IDs whose pictures are being prepared
-        self._truth = {}
-        self._left, self._side = 0, 0
-        self._shown_since, self._seconds = None, {}
+        self._answers, self._unreadable = {}, {}
+        self._want = 0, stamps.Look()  # side in screen pixels, 0 as long as there is no window
+        self._drawn, self._triplets = {}, {}  # of this page's detection and its neighbours
+        self._asked = {}  # Object ID -> want, of the drawings under way
+        self._truth, self._votes = {}, {}
+        self._left = 0
+        self._shown_since, self._seconds = None, {}  # on screen now, and by Object ID in all
+        self._recent = deque(maxlen=21)  # seconds of the latest labels
         self._begun = False  # the chunks that were here at the start are open
         self._fetching, self._pausing, self._failures, self._timer = False, False, 0, None
         self._brought = None  # how many new detections the last fetch brought, while it is opened
         self._closing = False
         self._today = set()
         self.supply, self.reason, self.exhausted, self.given = "", "", False, {}
+        self.comments = []
         self.began = time.monotonic()
 
     # The data folder
@@ -509,7 +533,22 @@ class Session:
         self._deliver(self._work, self._reader, self._drop_finished)
 
     def _fetch(self):
-        self._deliver(self._fetched, *self.sync.call("fetch"))
+        done = threading.Event()
+        threading.Thread(target=self._watch_fetch, args=[done], daemon=True).start()
+        try:
+            result = self.sync.call("fetch")
+        finally:
+            done.set()
+        self._deliver(self._fetched, *result)
+
+    def _watch_fetch(self, done):
+        """Tell how much of a chunk has arrived: its size is in the name that it has till then."""
+        while not done.wait(0.5):
+            for path in self._folder("chunks").glob(".*.part"):
+                total = path.name.split(".")[-3]
+                with contextlib.suppress(FileNotFoundError):
+                    if total.isdecimal():
+                        self._deliver(self._arriving, path.stat().st_size / max(1, int(total)))
 
     # On the reader thread: stamps, and whatever else reads or deletes chunks
 
@@ -534,7 +573,7 @@ class Session:
             answers = self._of_label_files(
                 lambda files, objids=objids: labels.latest(files, objids), "open", "waiting", "sent"
             )
-            self._deliver(self._arrived, chunk, answers)
+            self._deliver(self._arrived, chunk, answers, _read_votes(path))
             return  # the first picture comes before the next chunk
         self._deliver(self._scanned)
 
@@ -547,6 +586,7 @@ class Session:
             held = {*chunk.objids, *chunk.incomplete}
             if held and not chunk.damage and held <= labels.latest(accepted, held).keys():
                 path.unlink()
+                votes_of(path).unlink(missing_ok=True)
                 log.info("%s is done and acknowledged, and deleted here", chunk.name)
 
     def _count_today(self):
@@ -566,11 +606,11 @@ class Session:
         done = self._of_label_files(count, "open", "waiting", "sent")
         self._deliver(self._counted, done)
 
-    def _prepare(self, detection, side):
-        if side == self._side:
+    def _prepare(self, detection, want, triplet):
+        if want == self._want:
             try:
-                triplet = self._chunks[detection.chunk].triplet(detection.objid)
-                pictures = [stamps.picture(stamp, side) for stamp in triplet]
+                triplet = triplet or self._chunks[detection.chunk].triplet(detection.objid)
+                pictures = stamps.pictures(triplet, *want)
             except stamps.StampError as error:
                 log.warning("%s: %s", detection, error, exc_info=error.__cause__)
                 self._deliver(self._cannot_show, detection, str(error))
@@ -578,7 +618,25 @@ class Session:
                 log.exception("%s", detection)
                 self._deliver(self._cannot_show, detection, "they cannot be read")
             else:
-                self._deliver(self._has_prepared, detection, side, pictures)
+                self._deliver(self._has_prepared, detection, Drawing(want, pictures), triplet)
+
+    def _make_card(self, detection, triplet, look, answer):
+        when = datetime.now(timezone.utc)
+        folder = self.settings.home / "pictures"
+        path = folder / f"{detection.objid}--{when:%Y-%m-%d_%H-%M-%S}.png"
+        said = labels.BY_NAME[answer.action].text if answer else "not labelled yet"
+        about = f"{detection.chunk}, {self.settings.user}, {when:%Y-%m-%d %H:%M:%S} UTC"
+        if self.settings.contact:
+            about += f". Contact: {self.settings.contact}"
+        comment = answer.comment if answer else ""
+        try:
+            folder.mkdir(exist_ok=True)
+            picture = card.draw(triplet, look, detection.objid, said, comment, about)
+            disk.write_whole(path, picture)
+        except OSError as error:
+            self._deliver(self._say, f"No picture: {folder} says {error.strerror!r}.")
+        else:
+            self._deliver(self._say, f"Picture: {path}")
 
     # On the window's thread: what the workers hand over
 
@@ -590,10 +648,15 @@ class Session:
         self._today |= today
         self._changed()
 
-    def _arrived(self, chunk, answers):
+    def _arriving(self, share):
+        if self._fetching:
+            self._supply(f"fetching the next chunk, {min(share, 1):.0%}")
+
+    def _arrived(self, chunk, answers, votes):
         if self._closing:
             return
         self._chunks[chunk.name] = chunk
+        self._votes.update(votes)
         self._answers = {**answers, **self._answers}
         known = {detection.objid for detection in self._line}
         every = [
@@ -646,17 +709,19 @@ class Session:
         self._show()
 
     def _cannot_show(self, detection, reason):
-        self._asked.discard(detection.objid)
+        self._asked.pop(detection.objid, None)
         self._unreadable[detection.objid] = reason
         if not self._closing:
             self._show()
 
-    def _has_prepared(self, detection, side, pictures):
-        if side == self._side:
-            self._asked.discard(detection.objid)
-            self._prepared[detection.objid] = pictures
-            if detection == self.page().detection:
-                self._changed()
+    def _has_prepared(self, detection, drawing, triplet):
+        if self._asked.get(detection.objid) == drawing.want:
+            del self._asked[detection.objid]
+        # one that is not wanted any more, too: while somebody drags, each that comes is shown
+        self._drawn[detection.objid] = drawing
+        self._triplets[detection.objid] = triplet
+        if detection == self.page().detection:
+            self._changed()
 
     def _fetched(self, status, said):
         self._fetching = False
@@ -718,33 +783,55 @@ class Session:
     def page(self):
         """Return the `Page` to show now."""
         if self._at == len(self._line):
-            return Page(None, None, None)
+            return Page(None, None, None, None)
         detection = self._line[self._at]
-        prepared = self._prepared.get(detection.objid)
-        return Page(detection, prepared, self._answers.get(detection.objid))
+        objid = detection.objid
+        drawing = self._drawn.get(objid)
+        # what is on screen already stays there until it is drawn anew
+        wanted = drawing and (drawing.want == self._want or self._shown_since is not None)
+        pictures = drawing.pictures if wanted else None
+        return Page(detection, pictures, self._answers.get(objid), self._triplets.get(objid))
 
-    def resize(self, side):
-        """Ask for pictures of `side` screen pixels from now on."""
-        if side != self._side:
-            self._side = side
-            self._prepared.clear()
+    def progress(self, detection):
+        """Return how many detections of this one's chunk are dealt with, and how many it has."""
+        objids = self._chunks[detection.chunk].objids
+        return sum(objid in self._answers for objid in objids), len(objids)
+
+    @property
+    def pace(self):
+        """Return how many labels a minute are given, by the median of the latest; or None."""
+        middle = statistics.median(self._recent) if len(self._recent) > 4 else 0
+        return 60 / middle if middle else None
+
+    def show_as(self, side, look):
+        """Ask for pictures of `side` screen pixels in a `stamps.Look` from now on."""
+        if (side, look) != self._want:
+            self._want = side, look
             self._asked.clear()
-            self.read_ahead()
+            self._ask_for(self._at)
 
     def read_ahead(self):
-        """Have the pictures of this page and of its neighbours prepared, and forget the others."""
-        if not self._side:
-            return
+        """Have the pictures of this page and of its neighbours drawn, and forget the others."""
         wanted = [self._at, self._at + 1, self._at - 1, self._at + 2]
-        near = [self._line[i] for i in wanted if 0 <= i < len(self._line)]
-        near_ids = {detection.objid for detection in near}
-        for objid in [objid for objid in self._prepared if objid not in near_ids]:
-            del self._prepared[objid]
-        for detection in near:
-            objid = detection.objid
-            if not (objid in self._prepared or objid in self._unreadable or objid in self._asked):
-                self._asked.add(objid)
-                self._work(self._reader, self._prepare, detection, self._side)
+        near = {self._line[i].objid for i in wanted if 0 <= i < len(self._line)}
+        for kept in (self._drawn, self._triplets):
+            for objid in kept.keys() - near:
+                del kept[objid]
+        for i in wanted:
+            self._ask_for(i)
+
+    def _ask_for(self, i):
+        """Have the pictures of one page drawn as they are wanted now, unless that was done."""
+        if not (0 <= i < len(self._line) and self._want[0]):
+            return
+        detection = self._line[i]
+        objid = detection.objid
+        drawing = self._drawn.get(objid)
+        drawn = drawing is not None and drawing.want == self._want
+        if not (drawn or objid in self._unreadable or self._asked.get(objid) == self._want):
+            self._asked[objid] = self._want
+            triplet = self._triplets.get(objid)
+            self._work(self._reader, self._prepare, detection, self._want, triplet)
 
     def painted(self):
         """Start the clock of the page that has just become visible."""
@@ -835,29 +922,74 @@ class Session:
         self._today.add(objid)
         self._answers[objid] = entry
         self.given[objid] = name
+        self._recent.append(float(entry.seconds))
+        if comment:
+            self.comments = [comment, *(old for old in self.comments if old != comment)]
         self._at += 1
         self._show()
         self._fetch_if_low()
 
+    def comment(self, text):
+        """Return the comment that a typed line stands for: itself, or an earlier one by its number.
+
+        Raises
+        ------
+        labels.LabelError
+            It is too long, or there is no comment of that number.
+        """
+        line = labels.clean_comment(text)
+        offered = self.comments[:OFFERED]
+        if not (line.isdecimal() and offered):
+            return line
+        if len(line) == 1 and 0 < int(line) <= len(offered):
+            return offered[int(line) - 1]
+        raise labels.LabelError(f"There is no comment {line[:9]}: nothing was labelled.")
+
     def verdict(self, objid):
-        """Compare the label of a practice detection with what it was made as.
+        """Tell what is known of a detection that has a label, once it has one.
+
+        In practice that is what it was made as; for the expert, what others have said.
 
         Returns
         -------
         agrees : bool or None
             None if nobody knows: it is no practice, or the answer was no class.
         sentence : str
-            What it was made as and what gives that away; empty if nobody knows.
+            Empty if nothing is known.
         """
-        if objid not in self._truth or objid not in self._answers:
+        if objid not in self._answers:
             return None, ""
-        name, hint = self._truth[objid]
+        if objid in self._votes:
+            return None, _tell_votes(objid, self._votes[objid])
+        if objid not in self._truth:
+            return None, ""
+        truth = self._truth[objid]
         action = self._answers[objid].action
-        made = labels.BY_NAME[name].text
-        if action == name:
-            return True, f"Yes, {objid} was made as {made}. {hint}."
+        made = labels.BY_NAME[truth.label].text
+        if action == truth.label:
+            return True, f"Yes, {objid} was made as {made}. {truth.hint}."
         known = labels.BY_NAME[action].kind != "neutral"
-        return (False if known else None), f"{objid} was made as {made}. {hint}."
+        return (False if known else None), f"{objid} was made as {made}. {truth.hint}."
+
+    def telling_place(self, objid):
+        """Return where a practice detection gives itself away, once it has a label.
+
+        Returns
+        -------
+        tuple of int or None
+            The stamp, 0 to 2, and the pixel's column and row, from the left and the top.
+        """
+        truth = self._truth.get(objid)
+        return truth.place if truth and objid in self._answers else None
+
+    def save_card(self):
+        """Write a picture of this page for others to see, in the background, and say where."""
+        page = self.page()
+        if page.triplet:
+            look = self._want[1]
+            self._work(
+                self._errands, self._make_card, page.detection, page.triplet, look, page.answer
+            )
 
     def back(self):
         """Go one page back, and tell whether there is one."""
@@ -949,13 +1081,28 @@ class Session:
             f"{count} label{'s' * (count > 1)} in {minutes}{seconds % 60:.0f} s, "
             f"{each:.1f} s on screen each:"
         ]
-        actions = list(self.given.values())
+        counts = Counter(self.given.values())
         for label in labels.LABELS:
-            if label.name in actions:
-                lines.append(f"  {label.name:<26}{actions.count(label.name):>5}")
+            if counts[label.name]:
+                bar = "#" * max(1, round(30 * counts[label.name] / max(counts.values())))
+                lines.append(f"  {label.name:<26}{counts[label.name]:>5}  {bar}")
         if self._truth:
             right = sum(self.verdict(objid)[0] is True for objid in self.given)
+            lines += ["", *self._against_truth(), ""]
             lines.append(f"{right} of {count} as they were made. Practice labels are not kept.")
+        return lines
+
+    def _against_truth(self):
+        """Return the lines of a table: what detections were made as, and what they were called."""
+        known = [(self._truth[o].label, name) for o, name in self.given.items() if o in self._truth]
+        pairs = Counter(known)
+        head = "".join(f"{label.key:>5}" for label in labels.LABELS)
+        lines = [f"made as, down; labelled, across{head}"]
+        for made in labels.LABELS:
+            row = [pairs[made.name, label.name] for label in labels.LABELS]
+            if any(row):
+                cells = "".join(f"{number or '.':>5}" for number in row)
+                lines.append(f"  {made.key}  {made.name:<26}{cells}")
         return lines
 
     def whereabouts(self):
@@ -967,6 +1114,42 @@ class Session:
             if path.exists():
                 return path
         return None
+
+
+class Truth(NamedTuple):
+    """What a practice detection was made as, and what gives it away."""
+
+    label: str
+    hint: str
+    place: tuple  # see `Session.telling_place`
+
+
+def votes_of(path):
+    """Return where the labels lie that others gave to a chunk's detections, for the expert."""
+    return Path(path).with_name(f"{stamps.stem(path)}.csv")
+
+
+def _read_votes(path):
+    """Return them as {Object ID: [(user, action, comment)]}; nothing where there are none."""
+    votes = {}
+    with (
+        contextlib.suppress(OSError, UnicodeDecodeError, csv.Error),
+        votes_of(path).open(newline="", encoding="utf-8") as table,
+    ):
+        for row in csv.reader(table):
+            if len(row) == 4:
+                votes.setdefault(row[0], []).append(row[1:])
+    return votes
+
+
+def _tell_votes(objid, votes):
+    """Say who gave which label, the most frequent first."""
+    people = {}
+    for user, action, comment in votes:
+        people.setdefault(action, []).append(f"{user}: {comment}" if comment else user)
+    order = sorted(people, key=lambda action: -len(people[action]))
+    parts = [f"{action} {len(people[action])} ({', '.join(people[action])})" for action in order]
+    return f"{objid}, the others: {'; '.join(parts)}."
 
 
 def prepare_practice(chosen, run):
@@ -981,7 +1164,7 @@ def prepare_practice(chosen, run):
     Returns
     -------
     dict
-        Object ID -> the label's name that it was made as, and what gives it away.
+        Object ID -> `Truth`.
 
     Raises
     ------
@@ -1006,4 +1189,11 @@ def prepare_practice(chosen, run):
             log.error("%s: %s", command, said)
             raise SessionError(f"The practice stamps could not be made ready: {said}")
     with (source / "truth.csv").open(newline="", encoding="utf-8") as table:
-        return {entry["OBJID"]: (entry["LABEL"], entry["HINT"]) for entry in csv.DictReader(table)}
+        return {
+            entry["OBJID"]: Truth(
+                entry["LABEL"],
+                entry["HINT"],
+                (stamps.KINDS.index(entry["STAMP"]), int(entry["X"]), int(entry["Y"])),
+            )
+            for entry in csv.DictReader(table)
+        }

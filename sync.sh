@@ -347,6 +347,7 @@ fetch() {
         fi ;;
         esac
     done
+    [ -z "${ARTIFACTSPY_EXPERT:-}" ] || set -- "$@" --expert
     ask_hub next "$@" --as "$user"
     case $answer in
     nothing) die 3 'Nothing is left to label at the hub for now.' ;;
@@ -357,13 +358,20 @@ fetch() {
     # shellcheck disable=SC2086
     set -- $answer
     set +f
-    name=$2 sum=$3
+    name=$2 sum=$3 size=$4
     case $#$name in
     4*[!A-Za-z0-9_-]* | 4-* | [!4]*) die 7 "The hub named a chunk '$name', which is no name; tell its owner. Nothing is lost." ;;
     esac
-    part=$data/chunks/.$name.tar.gz.$$.part
-    copy from "$folder/chunks/$name.tar.gz" "$part"
-    [ "$code" = 0 ] || give_up 'Nothing is lost, and the chunk stays yours.'
+    place=$folder/chunks
+    if [ -n "${ARTIFACTSPY_EXPERT:-}" ]; then # what others said of it comes first
+        part=$data/chunks/.$name.csv.$$.part
+        get "$folder/expert/votes/$name.csv"
+        mv -f "$part" "$data/chunks/$name.csv"
+        case $name in review--*) place=$folder/expert/chunks ;; esac
+    fi
+    # the window reads off the name how large it will be
+    part=$data/chunks/.$name.tar.gz.${size%%[!0-9]*}.$$.part
+    get "$place/$name.tar.gz"
     [ "$(sum_of "$part")" = "$sum" ] ||
         die 6 "$name arrived damaged and was thrown away; it stays yours and is fetched again."
     onto_disk "$part"
@@ -372,8 +380,13 @@ fetch() {
     printf 'Fetched %s.\n' "$name"
 }
 
+get() { # HUB-FILE: becomes $part
+    copy from "$1" "$part"
+    [ "$code" = 0 ] || give_up 'Nothing is lost, and the chunk stays yours.'
+}
+
 upload() {
-    total=0 refused=0 rejected=0
+    total=0 refused=0 rejected=0 agreement=''
     for file in "$data"/labels/waiting/*--*.csv; do
         if [ -f "$file" ]; then
             send "$file"
@@ -382,13 +395,13 @@ upload() {
     if [ "$refused" != 0 ]; then
         die 7 "$refusal It stays in $data/labels/waiting; the other label files are sent."
     elif [ "$rejected" != 0 ]; then
-        printf 'The hub has taken in %s labels and set %s rows aside, which its owner finds in rejected/.\n' "$total" "$rejected"
+        printf 'The hub has taken in %s labels and set %s rows aside, which its owner finds in rejected/.%s\n' "$total" "$rejected" "$agreement"
     elif [ "$total" = 0 ]; then
         printf 'No labels are waiting to be sent.\n'
     elif [ "$total" = 1 ]; then
-        printf 'The hub has taken in 1 label.\n'
+        printf 'The hub has taken in 1 label.%s\n' "$agreement"
     else
-        printf 'The hub has taken in %s labels.\n' "$total"
+        printf 'The hub has taken in %s labels.%s\n' "$total" "$agreement"
     fi
 }
 
@@ -424,7 +437,11 @@ send() { # FILE
     # shellcheck disable=SC2086
     set -- $answer
     set +f
-    [ $# = 4 ] || set -- '' '' '' ''
+    case $#${5-}${6-} in
+    4) ;;
+    6*[!0-9]* | [!6]*) set -- '' '' '' '' ;;
+    *) agreement=" Agreement with the expert so far: $5 of $6." ;;
+    esac
     case $3$4 in
     '' | *[!0-9]*)
         refused=$((refused + 1)) refusal="The hub's answer to $name makes no sense; tell its owner."

@@ -128,7 +128,7 @@ class Desk:
 
     def open(self, until=lambda page: page.pictures):
         self.session.start()
-        self.session.resize(60)
+        self.session.show_as(60, stamps.Look())
         self.pump(lambda: until(self.session.page()))
         return self
 
@@ -196,7 +196,7 @@ def test_an_incomplete_copy_never_overwrites_a_label(desk, tmp_path):
     put(tmp_path, "b--y.tar.gz", members)
     chunk = stamps.Chunk(tmp_path / "data" / "chunks" / "b--y.tar.gz")
     subject.label("Good")
-    subject.session._arrived(chunk, {})  # the reader had looked before the label was there
+    subject.session._arrived(chunk, {}, {})  # the reader had looked before the label was there
     subject.session._append()
     rows, _ = labels.read(subject.session._file.path)
     assert [(row.objid, row.action) for row in rows] == [("101", "Good")]
@@ -412,7 +412,7 @@ def test_practice_on_fresh_stamps(start):
 
 def test_the_verdict_of_practice(desk):
     subject = desk().session
-    subject._truth = {"1": ("Good", "HINT")}
+    subject._truth = {"1": session.Truth("Good", "HINT", (1, 25, 25))}
     for action, agrees in (("Good", True), ("Marginal", False), ("Unsure", None)):
         subject._answers["1"] = labels.row("1", action)
         found, sentence = subject.verdict("1")

@@ -1,0 +1,77 @@
+"""A picture card of one detection, made for posting where people talk about such things.
+
+Its three stamps as they were looked at, Object ID, label and comment, where it is from and whom to
+ask, as one PNG. Pillow is imported with the first card.
+"""
+
+import io
+import textwrap
+
+import stamps
+
+SIDE = 360  # pixels of a stamp's square
+GAP = 24
+TEXT, LARGE = 18, 30  # pixels
+GROUND, INK, DIM = "#1d1f23", "#ececea", "#a4a9b1"
+TITLES = ("Search", "Template", "Difference")
+
+
+def draw(triplet, look, objid, said, comment, about):
+    """Draw a card.
+
+    Parameters
+    ----------
+    triplet : sequence of three stamps.Stamp
+    look : stamps.Look
+    objid : str
+    said : str
+        What it was labelled.
+    comment : str
+        May be empty.
+    about : str
+        The line at the foot.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+    """
+    from PIL import Image, ImageDraw
+
+    width = 3 * SIDE + 4 * GAP
+    across = int(width / (0.56 * TEXT))  # characters: letters are about that wide
+    lines = textwrap.wrap(f"{said}: {comment}" if comment else said, across) or [""]
+    foot = textwrap.wrap(about, across)
+    top = 3 * GAP + LARGE + TEXT
+    height = top + SIDE + GAP + (len(lines) + len(foot)) * int(1.5 * TEXT) + GAP
+    picture = Image.new("RGB", (width, height), GROUND)
+    pen = ImageDraw.Draw(picture)
+    pen.text((GAP, GAP), f"Object ID {objid}", INK, _font(LARGE))
+    for i, ppm in enumerate(stamps.pictures(triplet, SIDE, look)):
+        left = GAP + i * (SIDE + GAP)
+        pen.text((left, top - 1.6 * TEXT), TITLES[i], DIM, _font(TEXT))
+        with Image.open(io.BytesIO(ppm)) as stamp:
+            inside = (SIDE - stamp.width) // 2, (SIDE - stamp.height) // 2
+            picture.paste(stamp, (left + inside[0], top + inside[1]))
+    y = top + SIDE + GAP
+    for text, colour in [*((line, INK) for line in lines), *((line, DIM) for line in foot)]:
+        pen.text((GAP, y), text, colour, _font(TEXT))
+        y += int(1.5 * TEXT)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def _font(size):
+    """Return a font that knows more than ASCII, where one is to be had."""
+    from PIL import ImageFont
+
+    for name in ("DejaVuSans.ttf", "Arial Unicode.ttf", "Arial.ttf"):
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:  # Pillow before 10.1 has one size only
+        return ImageFont.load_default()
