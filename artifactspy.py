@@ -65,9 +65,9 @@ KEYS = (
     Key(("Right",), "forward", "→", "one forward again, as far as you have been", "Forward", True),
     Key(("End",), "newest", "End", "forward to where you were", "Newest"),
     Key(("Return", "KP_Enter"), "keep", "Enter", "after Back: keep the label and go on"),
-    Key(("b",), "blink", "b", "while held: Search and Template change places; so does a stamp"),
-    Key(("B",), "keep_blinking", "B", "the same on its own, until pressed again", "Blink"),
-    Key(("s", "S"), "scaling", "s", "the next scaling: asinh, zscale, linear, hard", "Scaling"),
+    Key(("b",), "blink", "b", "while held, or a click held on a stamp: swap Search and Template"),
+    Key(("B",), "keep_blinking", "B", "swap them again and again, until pressed again", "Blink"),
+    Key(("s", "S"), "scaling", "s", "the next of four scalings", "Scaling"),
     Key(("i", "I"), "invert", "i", "bright pixels dark", "Invert"),
     Key(("m", "M"), "marks", "m", "marks that point at the centre on and off", "Marks"),
     Key(("0", "KP_0"), "reset", "0", "all that changes the look as it was", "Reset"),
@@ -77,8 +77,8 @@ KEYS = (
     Key(("Escape",), "escape", "Escape", "cancel the comment of an Other; close this window"),
 )
 POINTER_HELP = (
-    ("right drag", "on a stamp: across for brightness, up and down for contrast, of all three"),
-    ("double right click", "brightness and contrast as they were"),
+    ("right drag", "on a stamp: across for brightness, up and down for contrast"),
+    ("right click twice", "brightness and contrast as they were"),
 )
 
 log = logging.getLogger("artifactspy")
@@ -540,6 +540,9 @@ class Window:
         self._view.marks = marks
         self._look_changed(self._look)
         root.title("ArtifactSpy: practice" if chosen.practice else "ArtifactSpy")
+        with contextlib.suppress(tk.TclError):  # a clone without it still labels
+            self._icon = tk.PhotoImage(master=root, file=session.ROOT / "data" / "icon.png")
+            root.iconphoto(True, self._icon)
         root.protocol("WM_DELETE_WINDOW", self.close)
         root.report_callback_exception = self._bug
         root.bind("<Configure>", self._resized)

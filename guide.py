@@ -64,7 +64,8 @@ def show(parent, contact, unit, keys):
     window.geometry(f"{width}x{height}+{left}+{max(0, parent.winfo_rooty())}")
     for key in ("<Escape>", "<F1>", "<question>"):
         window.bind(key, lambda _: window.destroy())
-    bar = tk.Scrollbar(window)
+    bar = tk.Scrollbar(window, background="#4a4e56", activebackground=DIM, troughcolor=PAPER)
+    bar.configure(borderwidth=0, highlightthickness=0)
     plain = _font(parent, unit)
     text = tk.Text(
         window,
@@ -104,7 +105,7 @@ def write(text, contact, unit, keys):
     text.tag_configure("answer", font=text.fonts[1], lmargin2=unit * 1.3, spacing3=unit // 3)
     text.tag_configure("dim", foreground=DIM, spacing3=unit)
     text.tag_configure("item", lmargin2=unit * 1.3, spacing3=unit // 3)
-    text.tag_configure("key", tabs=(unit * 9,), lmargin2=unit * 9, spacing3=unit // 4)
+    text.tag_configure("key", tabs=(unit * 10,), lmargin2=unit * 10, spacing3=unit // 4)
     text.insert("end", "Ask yourself, in this order\n", "head")
     for question, name in QUESTIONS:
         label = labels.BY_NAME[name]

@@ -2,6 +2,7 @@
 
     python3 data/simulate.py practice FOLDER    srchID.gif tempID.gif diffID.gif …, truth.csv
     python3 data/simulate.py guide FOLDER       NAME.png, one per label: the three side by side
+    python3 data/simulate.py icon FOLDER        icon.png, the window's
 
 truth.csv (RFC 4180, LF, UTF-8) has the header OBJID,LABEL,HINT,STAMP,X,Y,SNR: HINT says what gives
 this detection away, STAMP (srch, temp, diff) and the pixel X, Y (from the left and the top, from 0)
@@ -680,6 +681,38 @@ def write_guide(folder, seed=SEED):
         disk.write_whole(folder / f"{label}.png", file.getvalue())
 
 
+def icon(side=128):
+    """Draw the window's icon: a dipole beside a point source that four ticks point at.
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 4)
+        RGBA; outside of the rounded square it is transparent.
+    """
+    y, x = (np.mgrid[:side, :side] + 0.5) / side - 0.5
+
+    def spot(across, down, width):
+        return np.exp(-((x - across) ** 2 + (y - down) ** 2) / (2 * width**2))
+
+    light = 0.3 + 1.1 * spot(0.0, 0.0, 0.075)
+    light += 0.35 * spot(-0.3, 0.27, 0.06) - 0.35 * spot(-0.21, 0.34, 0.06)
+    picture = np.empty((side, side, 4))
+    picture[..., :3] = 255 * np.clip(light, 0, 1)[..., None]
+    along, beside = np.maximum(abs(x), abs(y)), np.minimum(abs(x), abs(y))
+    picture[(beside < 0.022) & (along > 0.19) & (along < 0.4)] = (255, 216, 102, 0)
+    corner = np.hypot(np.maximum(abs(x) - 0.36, 0), np.maximum(abs(y) - 0.36, 0))
+    picture[..., 3] = 255 * np.clip((0.14 - corner) * side, 0, 1)
+    return np.rint(picture).astype(np.uint8)
+
+
+def write_icon(folder, seed=None):
+    """Write the icon, ``icon.png``; nothing in it is random."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = io.BytesIO()
+    Image.fromarray(icon()).save(file, "PNG")
+    disk.write_whole(folder / "icon.png", file.getvalue())
+
+
 def main(arguments=None):
     """Do what the command line says; return the exit status."""
     parser = argparse.ArgumentParser(
@@ -690,6 +723,7 @@ def main(arguments=None):
     for verb, what, example in (
         ("practice", "make stamps to practise on, and truth.csv", "/tmp/mine --format fits"),
         ("guide", "make the guide's pictures, replacing those of the same names", "/tmp/pictures"),
+        ("icon", "make the window's icon", "/tmp/pictures"),
     ):
         example = f"example: python3 data/simulate.py {verb} {example}"
         one = verbs.add_parser(verb, help=what, description=what, epilog=example)
@@ -702,8 +736,8 @@ def main(arguments=None):
     if options.seed < 0 or getattr(options, "count", 1) < 1:
         parser.error("--seed counts from 0, --count from 1")
     try:
-        if options.verb == "guide":
-            write_guide(options.folder, options.seed)
+        if options.verb != "practice":
+            {"guide": write_guide, "icon": write_icon}[options.verb](options.folder, options.seed)
         else:
             write_practice(options.folder, options.count, options.seed, options.format)
     except OSError as error:

@@ -363,6 +363,13 @@ def test_the_guide_has_a_picture_of_three_stamps_for_every_label():
             assert gray[12:40, left + 12 : left + 40].std() > 10
 
 
+def test_the_shipped_icon_is_what_the_program_draws():
+    with Image.open(DATA / "icon.png") as picture:
+        there = np.asarray(picture).astype(int)
+    assert np.abs(there - simulate.icon()).max() <= 2
+    assert (there[0, 0, 3], there[64, 64, 3]) == (0, 255)
+
+
 def test_the_pictures_without_a_truth_show_what_the_guide_says():
     other = simulate.draw_other(np.random.default_rng(3))
     assert smoothed(other.template, 4)[25, 25] < 12 * scatter(other.template)
