@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def wait_until(condition, seconds=10, what="it"):
 class Screen:
     """A virtual screen, and hands on its keyboard and mouse."""
 
-    def __init__(self, width, height):
+    def __init__(self, width, height, dpi=96):
         inside, outside = os.pipe()
         size = f"{width}x{height}x24"
         self._server = subprocess.Popen(
@@ -53,6 +54,8 @@ class Screen:
                 "-screen",
                 "0",
                 size,
+                "-dpi",
+                str(dpi),
                 "-noreset",
                 "-nolisten",
                 "tcp",
@@ -115,6 +118,22 @@ class Screen:
             xtest.fake_input(self._display, X.ButtonPress, 1)
             xtest.fake_input(self._display, X.ButtonRelease, 1)
         self._display.sync()
+
+    def button(self, number=1, down=True, up=True):
+        """Press a button of the mouse where the pointer is: 1 is the left one, 3 the right."""
+        if down:
+            xtest.fake_input(self._display, X.ButtonPress, number)
+        if up:
+            xtest.fake_input(self._display, X.ButtonRelease, number)
+        self._display.sync()
+
+    def drag(self, start, end, number=3):
+        """Press a button at one place, and release it at another."""
+        self.point(*start)
+        self.button(number, up=False)
+        for share in (0.3, 0.6, 1):
+            self.point(*(a + share * (b - a) for a, b in zip(start, end)))
+        self.button(number, down=False)
 
     def close_window(self, window):
         """Do what a click on a window's cross does."""
@@ -364,17 +383,18 @@ def real():
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 200 kB that really fills up (root can mount one)."""
-    folder = tmp_path / "small"
-    folder.mkdir()
+def small_disk():
+    """A disk of 200 kB that really fills up (root can mount one), for every account."""
     if os.geteuid() or not shutil.which("mount"):
         pytest.skip("only root can mount a small disk")
-    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
+    folder = Path(tempfile.mkdtemp(prefix="artifactspy-disk-"))
+    command = ["mount", "-t", "tmpfs", "-o", "size=200k,mode=755", "tmpfs", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
+        folder.rmdir()
         pytest.skip("this machine lets nobody mount a small disk")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+    folder.rmdir()
 
 
 def fill(disk):
@@ -386,15 +406,15 @@ def fill(disk):
     return filler
 
 
-def hold(hub):
-    """Make a hub wait with every answer to an upload.
+def hold(hub, verb="receive"):
+    """Make a hub wait with every answer to an upload, or to another verb.
 
     Returns two files: the hub makes the first when it is asked, and waits for the second.
     """
     script, asked, go = hub / "hub", hub / "incoming" / ".asked", hub / "go"
     script.rename(hub / "real-hub")
     script.write_text(
-        f'#!/bin/sh\nif [ "$1" = receive ]; then\n  touch "{asked}"\n'
+        f'#!/bin/sh\nif [ "$1" = {verb} ]; then\n  touch "{asked}"\n'
         f'  while [ ! -e "{go}" ]; do sleep 0.05; done\nfi\nexec "{hub}/real-hub" "$@"\n'
     )
     script.chmod(0o755)
