@@ -909,6 +909,7 @@ class Window:
         self._view.marks = None
         self._view.draw_marks()
         self._look_changed(stamps.Look())
+        self.say("The stamps look as the program chooses.", aloud=False)
 
     def blink(self):
         """Let Search and Template change places as long as the key is down."""
