@@ -117,7 +117,7 @@ _OBJID = re.compile(r"[0-9]{1,32}")
 _USER = re.compile(r"(?!.*--)[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _FILE = re.compile(r"(?P<user>.+)--(?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.csv", re.ASCII)
-_TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})Z")
 
 
 class LabelError(Exception):
@@ -178,8 +178,11 @@ def shorten(text):
 
 def given_at(entry):
     """Return when a label was given, in seconds since 1970; raises ValueError on a bad TIME."""
-    time = datetime.strptime(entry.time, _TIME_FORMAT).replace(tzinfo=timezone.utc)
-    return time.timestamp()
+    match = _TIME.fullmatch(entry.time)
+    if match is None:
+        raise ValueError(f"{entry.time!r} is no TIME")
+    # ten times as fast as strptime, which a million labels feel
+    return datetime.fromisoformat(f"{match[1]}+00:00").timestamp() + float(match[2])
 
 
 def check(entry):

@@ -23,6 +23,7 @@ VERBS = (
     # verb, module, function, what it does, an example of what follows HUB
     ("init", "hub", "init", "make a folder a hub, or repair one", ""),
     ("add", "add", "add", "cut stamps into chunks", "night1.tar.gz --metadata night1.csv"),
+    ("import", "earlier", "take_over", "take over the tables of earlier versions", "results/*.csv"),
     ("next", "handout", "hand_out", "give the next chunk to whoever asks", "--have NAME"),
     (
         "receive",
@@ -33,6 +34,16 @@ VERBS = (
     ),
     ("collect", "receive", "collect", "write HUB/labels.csv from all that was received", ""),
     ("status", "report", "status", "tell how far the chunks and the people are", ""),
+    (
+        "report",
+        "report",
+        "report",
+        "tell how good labels and labelers are",
+        "--html r.html",
+    ),
+    ("consensus", "agreement", "write", "write what the labels amount to", "--method majority"),
+    ("export", "export", "export", "write a training set", "--size 51"),
+    ("check", "hub", "check", "look for whatever is not as it should be", ""),
 )
 
 
@@ -69,10 +80,29 @@ def _parser():
         type=_from_caller,
         help="a tar.gz of stamps, or a folder that holds some at any depth",
     )
-    add.add_argument(
+    tables = add.add_mutually_exclusive_group()
+    tables.add_argument(
         "--metadata", metavar="CSV", type=_from_caller, help="a table with an OBJID column"
     )
+    tables.add_argument(
+        "--lightcurves",
+        metavar="DIR",
+        type=_from_caller,
+        help="a folder of SNANA light curves, whose OBS lines are the table",
+    )
     add.add_argument("--stamp", help="the drop's name (the time, if not given)")
+    add.add_argument(
+        "--min-score",
+        metavar="S",
+        type=float,
+        help="leave out detections whose PHOTPROB is below S (0.8 is usual for DES)",
+    )
+    add.add_argument(
+        "--order",
+        choices=("random", "uncertain"),
+        default="random",
+        help="uncertain: those whose PHOTPROB is nearest 0.5 first",
+    )
     following.add_argument(
         "--have",
         metavar="NAME",
@@ -81,8 +111,46 @@ def _parser():
         default=[],
         help="chunks that need not be sent again",
     )
+    following.add_argument(
+        "--expert",
+        action="store_true",
+        help="give what most needs the expert, who is the hub's owner",
+    )
     receive.add_argument("file", metavar="FILE", help="USER--YYYY-MM-DD_HH-MM-SS.csv")
     receive.add_argument("sha256", metavar="SHA256", help="the file's SHA-256, in hexadecimal")
+    commands["import"].add_argument(
+        "sources",
+        metavar="FILE",
+        nargs="+",
+        type=_from_caller,
+        help="USER--....csv, or batch--NNNNN--STAMP.tar.gz",
+    )
+    commands["import"].add_argument(
+        "--timezone",
+        metavar="ZONE",
+        default="America/Chicago",
+        help="in which the tables' times are (%(default)s)",
+    )
+    commands["report"].add_argument(
+        "--html", metavar="FILE", type=_from_caller, help="write it as a page with pictures too"
+    )
+    for verb in ("consensus", "export"):
+        commands[verb].add_argument(
+            "--method",
+            choices=("dawid-skene", "majority"),
+            default="dawid-skene",
+            help="how votes become one label (%(default)s)",
+        )
+    commands["export"].add_argument(
+        "--size",
+        metavar="PIXELS",
+        type=int,
+        default=51,
+        help="height and width of every image (%(default)s)",
+    )
+    commands["export"].add_argument(
+        "--format", choices=("gif", "fits"), help="which stamps, where the hub has both"
+    )
     for command in (following, receive):
         command.add_argument(
             "--as", dest="as_user", metavar="USER", help="speak for USER (the hub's owner only)"

@@ -83,7 +83,7 @@ def add(folder, sources, metadata=None, stamp=None, seed=None):
             disk.write_whole(path, table(("OBJID", *columns), lines))
             hub.open_claims(name)
             sha256 = hashlib.sha256(data).hexdigest()
-            new.append(Chunk(name, sha256, str(len(data)), str(len(objids)), "", str(seed)))
+            new.append(Chunk(name, sha256, str(len(data)), str(len(objids)), "", str(seed), ""))
         if new:
             disk.write_whole(hub.folder / "chunks.csv", table(Chunk._fields, listed + new))
     if told and not new:

@@ -1,10 +1,10 @@
 """A folder becomes a hub, where many accounts work and none can spoil or speak for another's work.
 
 ``init`` makes ``hub`` (runs the commands), ``hub.ini`` (the settings), ``chunks.csv`` with the
-header ``name,sha256,bytes,detections,gold,seed`` (a chunk that is not listed does not exist), and
-the folders. Labelers create files in five of them, in which the sticky bit keeps everyone's hands
-off the others' files; the rest is the owner's alone. Names are checked before they become paths,
-and files are opened without following links. Standard library only.
+header ``name,sha256,bytes,detections,gold,seed,cut`` (a chunk that is not listed does not exist),
+and the folders. Labelers create files in five of them, in which the sticky bit keeps everyone's
+hands off the others' files; the rest is the owner's alone. Names are checked before they become
+paths, and files are opened without following links. Standard library only.
 """
 
 import configparser
@@ -93,7 +93,10 @@ class HubError(Exception):
 
 
 class Chunk(NamedTuple):
-    """A row of chunks.csv, all of it text; `gold` is empty as long as that is not decided."""
+    """A row of chunks.csv, all of it text.
+
+    `gold` is "yes" or empty, `cut` says what was left out of its drop, such as ``PHOTPROB>=0.8``.
+    """
 
     name: str
     sha256: str
@@ -101,6 +104,7 @@ class Chunk(NamedTuple):
     detections: str
     gold: str
     seed: str
+    cut: str
 
 
 class Settings(NamedTuple):
