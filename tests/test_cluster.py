@@ -59,7 +59,7 @@ def given(hub, user, *have):
     """Return the name of the chunk that `next` answers, or None."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        status = handout.hand_out(hub, have, user)
+        status = handout.hand_out(hub, have, as_user=user)
     words = told.getvalue().splitlines()[-1].split()
     assert (status, len(words)) in ((0, 5), (3, 2))
     return words[2] if status == 0 else None
@@ -117,6 +117,7 @@ def empty(tmp_path, capsys):
 def hub(empty, tmp_path, capsys):
     """Four chunks of two detections, 1 to 8 in random order."""
     setting(empty, "chunk_size", 2)
+    setting(empty, "gold_share", 0)
     add(empty, [str(tarball(tmp_path / "drop.tar.gz", map(str, range(1, 9))))], stamp="drop")
     capsys.readouterr()
     return empty
@@ -509,7 +510,7 @@ def test_metadata_goes_with_its_detections(empty, tmp_path, capsys):
     table = tmp_path / "x.csv"
     text = '\ufeffSNID,OBJID,NOTE\r\n12,1,"a, b"\r\n13,3,"ü\r9"\r\n14,4,\r\n13,3,twice\r\n'
     table.write_bytes(text.encode())
-    assert add(empty, [str(source)], str(table), "drop") == 0
+    assert add(empty, [str(source)], str(table), stamp="drop") == 0
     told = capsys.readouterr().out
     assert told.splitlines()[1:] == [
         f"  1 detection has no row in {table}; 1 of its rows has no stamps."
@@ -567,7 +568,7 @@ def test_a_table_of_no_use_stops_the_add_before_anything_is_written(
 
 
 def test_a_table_of_no_use_is_known_before_hours_of_copying(empty, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["cluster.add"]._Drop, "read", None)
+    monkeypatch.setattr(sys.modules["cluster.add"].Drop, "read", None)
     (tmp_path / "x.csv").write_text("ID\n1\n")
     with pytest.raises(HubError, match="no column OBJID"):
         add(empty, ["x.tar.gz"], str(tmp_path / "x.csv"))
@@ -637,11 +638,13 @@ def test_a_second_add_at_once_is_refused_and_told_how_to_go_on(hub, tmp_path):
     assert not (hub / ".add.lock").exists()
 
 
-def test_what_an_interrupted_add_left_does_not_exist(hub, tmp_path, capsys):
+def test_what_an_interrupted_add_left_does_not_exist_and_is_removed(hub, tmp_path, capsys):
     for name in ("chunk--00005--drop2", "chunk--00006--other"):
         (hub / "chunks" / f"{name}.tar.gz").write_bytes(b"half")
         (hub / "metadata" / f"{name}.csv").write_text("OBJID\n100\n")
         (hub / "claims" / name).mkdir()
+    (hub / "chunks" / ".chunk--00007--other.tar.gz.123.part").write_bytes(b"hal")
+    (hub / "chunks.csv").with_name(".chunks.csv.123.part").write_bytes(b"hal")
     everything = [given(hub, "alice", *names) for names in ((), (FIRST,), (FIRST, SECOND))]
     assert everything == [FIRST, SECOND, THIRD]
     source = tarball(tmp_path / "x.tar.gz", ["100", "101"])
@@ -651,6 +654,22 @@ def test_what_an_interrupted_add_left_does_not_exist(hub, tmp_path, capsys):
     data = (hub / "chunks" / f"{new.name}.tar.gz").read_bytes()
     assert hashlib.sha256(data).hexdigest() == new.sha256
     assert (hub / "claims" / new.name).stat().st_mode & 0o7777 == 0o3775
+    names = {chunk.name for chunk in listed(hub)}
+    assert set(os.listdir(hub / "chunks")) == {f"{name}.tar.gz" for name in names}
+    assert set(os.listdir(hub / "metadata")) == {f"{name}.csv" for name in names}
+    assert set(os.listdir(hub / "claims")) == names
+    assert not list(hub.glob(".*"))
+
+
+def test_what_someone_claimed_is_never_removed_nor_its_number_given_again(hub, tmp_path, capsys):
+    before = tree(hub)
+    whole = (hub / "chunks.csv").read_text().splitlines(keepends=True)
+    assert given(hub, "alice") == FIRST
+    (hub / "chunks.csv").write_text(whole[0])  # a copy from before the first add came back
+    add(hub, [str(tarball(tmp_path / "x.tar.gz", ["100"]))], stamp="drop")
+    assert [chunk.name for chunk in listed(hub)] == ["chunk--00002--drop"]
+    for path in (f"chunks/{FIRST}.tar.gz", f"metadata/{FIRST}.csv"):
+        assert (hub / path).read_bytes() == before[path]
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
@@ -1132,15 +1151,15 @@ def test_what_another_process_took_in_a_moment_ago_is_answered(mine, monkeypatch
     hub, (one, _) = mine
     file, sha256 = upload(hub, [row(one)])
     module = sys.modules["cluster.receive"]
-    read, first = module.read, []
+    read, first = module.read_owned, []
 
     def late(path, *limit):
         if path.name == f".{file}.part":
-            monkeypatch.setattr(module, "read", read)
+            monkeypatch.setattr(module, "read_owned", read)
             first.append(receive_quietly(hub, file, sha256))
         return read(path, *limit)
 
-    monkeypatch.setattr(module, "read", late)
+    monkeypatch.setattr(module, "read_owned", late)
     assert [receive_quietly(hub, file, sha256)] == first
     assert os.listdir(hub / "incoming") == [file]
 
@@ -1228,9 +1247,9 @@ def test_status_counts_chunks_and_people_and_warns(hub, tmp_path, capsys):
         "chunks   4: 1 complete, 3 need more people (2 have 0 of 3, 1 has 2 of 3)"
     )
     today = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    assert re.search(rf"^ann +2 +2 +1  {today}", done.stdout, re.M)
-    assert re.search(rf"^bob +1 +0 +1  {today}", done.stdout, re.M)
-    assert re.search(rf"^maximilian +0 +1 +0  {today}", done.stdout, re.M)
+    assert re.search(rf"^ann +2 +0 +2 +1  {today}", done.stdout, re.M)
+    assert re.search(rf"^bob +1 +0 +0 +1  {today}", done.stdout, re.M)
+    assert re.search(rf"^maximilian +0 +0 +1 +0  {today}", done.stdout, re.M)
     columns = {line.rindex("  20") for line in done.stdout.splitlines() if "  20" in line}
     assert len(columns) == 1, "neatly aligned"
     few = (
@@ -1245,6 +1264,98 @@ def test_status_counts_chunks_and_people_and_warns(hub, tmp_path, capsys):
     assert few in run(hub, "status").stdout, "six wait"
     add(hub, [str(tarball(tmp_path / "last.tar.gz", ["200"]))])
     assert few not in run(hub, "status").stdout, "seven wait"
+
+
+def ago(**time):
+    """Return the TIME of a label that was given so long ago."""
+    at = datetime.now(timezone.utc) - timedelta(**time)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+def status_of(hub):
+    return run(hub, "status").stdout.splitlines()
+
+
+def test_status_tells_the_pace_and_when_the_end_comes(hub):
+    assert status_of(hub)[1] == (
+        "detections 8: 8 left, which need 24 more answers; none that counts came in the last 7 days"
+    )
+    for user in ("ann", "bob"):
+        given(hub, user)
+    one, two = Hub(hub).objids(FIRST)
+    send(hub, [row(one, "Good", ago(days=30)), row(two, "Unsure", ago(days=6))], "ann")
+    send(hub, [row(one, "Good", ago(hours=1)), row(two, "Skipped", ago(minutes=1))], "bob")
+    lines = status_of(hub)
+    # three answers in the last week, 20 are lacking: 46.7 days
+    assert lines[1] == (
+        "detections 8: 8 left, which need 20 more answers: 47 days at the present 0.4 a day"
+    )
+    assert re.search(r"^ann +2 +0\.1 +0 +1 ", "\n".join(lines), re.M)
+    assert re.search(r"^bob +1 +0\.1 +0 +1 ", "\n".join(lines), re.M)
+    assert "a day: over the last 7 days" in lines
+
+
+def test_the_pace_of_a_young_hub_is_taken_since_its_first_label(hub):
+    given(hub, "ann")
+    one, two = Hub(hub).objids(FIRST)
+    send(hub, [row(one, time=ago(hours=2)), row(two, time=ago(hours=1))], "ann")
+    lines = status_of(hub)
+    assert lines[1].endswith("22 more answers: 11 days at the present 2.0 a day"), "a day at least"
+    assert "a day: over the last day" in lines
+    send(hub, [row(one, time=ago(hours=60))], "ann", at="2026-01-02_03-04-06")
+    assert "2.0 a day" in status_of(hub)[1], "an older answer to the same detection does not count"
+    given(hub, "bob")
+    send(hub, [row(one, time=ago(hours=60))], "bob")
+    lines = status_of(hub)
+    assert lines[1].endswith("21 more answers: 18 days at the present 1.2 a day")
+    assert "a day: over the 2.5 days since the first label" in lines
+    assert re.search(r"^bob +1 +0\.4 ", "\n".join(lines), re.M), "the first counts too"
+
+
+def test_status_takes_no_notice_of_what_a_gold_chunk_gets_beyond_its_need(hub):
+    setting(hub, "labelers", 1)
+    text = (hub / "chunks.csv").read_text()
+    (hub / "chunks.csv").write_text(re.sub(rf"^({FIRST}(,\w+){{3}}),", r"\1,yes", text, flags=re.M))
+    assert [chunk.name for chunk in listed(hub) if chunk.gold] == [FIRST]
+    objids = Hub(hub).objids(FIRST)
+    users = ("ann", "bob", "cec", "dan")
+    for user in users:
+        while FIRST not in Hub(hub).claimed(user)[0]:
+            assert given(hub, user, *Hub(hub).claimed(user)[0])
+    others = {user: len(Hub(hub).claimed(user)[0]) - 1 for user in users}
+    for hours, user in enumerate(users, 1):
+        send(hub, [row(objid, time=ago(hours=hours)) for objid in objids], user)
+    lines = status_of(hub)
+    waiting = 3 - sum(others.values())
+    assert lines[0].startswith(f"chunks   4: 1 complete, {sum(others.values())} with labelers, ")
+    assert f"{waiting} " in lines[0].split("with labelers, ")[1]
+    # of the eight labels two were needed; six more are, at two a day
+    assert lines[1] == (
+        "detections 8: 6 left, which need 6 more answers: 3 days at the present 2.0 a day"
+    )
+    assert re.search(r"^dan +2 +2\.0 ", "\n".join(lines), re.M), "people's own pace is all they do"
+    assert "gold" not in "\n".join(lines)
+
+
+def test_status_lists_who_has_labels_but_no_folder_and_leaves_the_idle_expert_out(hub):
+    text = "\n".join([",".join([*labels.COLUMNS, "USER"]), ",".join([*row("5"), "zoe"]), ""])
+    (hub / "verified" / "zoe--2026-01-03_00-00-00.csv").write_text(text)
+    Hub(hub).person(pwd.getpwuid(os.getuid()).pw_name)
+    names = [line.split("  ")[0] for line in status_of(hub)]
+    assert names[3:5] == ["person", "zoe"]
+    assert status_of(hub)[4].split() == ["zoe", "1", "0", "0", "0", "2026-01-02", "03:04"]
+    assert pwd.getpwuid(os.getuid()).pw_name not in names
+
+
+def test_status_of_a_finished_hub_says_that_nothing_is_left(hub):
+    setting(hub, "labelers", 1)
+    while chunk := given(hub, "ann"):
+        rows = [row(objid) for objid in Hub(hub).objids(chunk)]
+        send(hub, rows, "ann", f"2026-01-02_03-04-{chunk[10:12]}")
+    assert status_of(hub)[:2] == [
+        "chunks   4: 4 complete, 0 need more people",
+        "detections 8: none left",
+    ]
 
 
 # ---- several accounts ----
@@ -1271,6 +1382,7 @@ def shared(tmp_path_factory):
     for command in (make, ["chgrp", "-R", "54321", hub], [hub / "hub", "init"]):
         subprocess.run(command, cwd=clone, check=True, capture_output=True)
     setting(hub, "chunk_size", 2)
+    setting(hub, "gold_share", 0)
     source = tarball(folder / "drop.tar.gz", map(str, range(1, 9)))
     assert run(hub, "add", source, "--stamp", "drop").returncode == 0
     yield hub
@@ -1358,6 +1470,23 @@ def test_collect_believes_only_files_that_their_person_or_the_owner_wrote(shared
     done = run(shared, "collect")
     assert done.stdout.startswith("2 labels by 2 people")
     assert f"{path} was written by nobody: it does not count" in done.stderr
+
+
+def test_people_whose_earlier_tables_were_imported_are_not_locked_out(shared):
+    table = shared.parent / "daemon--2019-09-11.csv"
+    lines = [f"0,{objid},Good,,09/11/19 13:24:05,drop" for objid in Hub(shared).objids(FIRST)]
+    header = ",OBJID,ACTION,COMMENT,TIME,METADATA_STAMP"
+    table.write_text("\n".join((header, *lines, "")))
+    done = run(shared, "import", table)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "daemon: 2 rows of" in done.stdout and "1 claim closed anew" in done.stdout
+    assert answer(run(shared, "next", **by("daemon")))[1] == SECOND, "the first is finished"
+    assert answer(run(shared, "next", **by("nobody")))[1] == FIRST
+    rows = [row(objid, "Marginal") for objid in Hub(shared).objids(FIRST)]
+    done = run(shared, "receive", *put(shared, "daemon", rows), **by("daemon"))
+    assert answer(done)[2:] == ["2", "0"], "another opinion is taken all the same"
+    done = run(shared, "import", table, **by("daemon"))
+    assert done.returncode == 7 and "can take over earlier tables" in done.stderr
 
 
 def test_twelve_askers_of_three_real_accounts_at_once(shared):

@@ -1,0 +1,480 @@
+"""Stamps become chunks: cuts, order, gold marks, and what interruptions leave."""
+
+import contextlib
+import csv
+import hashlib
+import io
+import itertools
+import os
+import pty
+import random
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from conftest import KINDS, ROOT, tarball
+
+import disk
+import stamps
+from cluster import add as adding
+from cluster.add import add
+from cluster.hub import Hub, HubError, init
+
+
+@pytest.fixture
+def hub(tmp_path, capsys):
+    """An empty hub with chunks of two detections."""
+    folder = tmp_path / "hub"
+    init(folder)
+    setting(folder, "chunk_size", 2)
+    capsys.readouterr()
+    return folder
+
+
+def setting(hub, name, value):
+    text = (hub / "hub.ini").read_text()
+    (hub / "hub.ini").write_text(re.sub(rf"^{name} = .*", f"{name} = {value}", text, flags=re.M))
+
+
+def drop(path, objids):
+    """Write an archive of stamps that are cheap to make."""
+    names = [f"drop/{kind}{objid}.gif" for objid in objids for kind in KINDS]
+    return tarball(path, {name: f"GIF89a {name}".encode() for name in names})
+
+
+def scores(path, rows):
+    """Write a table of OBJID and PHOTPROB."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("OBJID", "PHOTPROB"), *rows])
+    return str(path)
+
+
+def in_order(hub):
+    """Return the detections of a hub as they come to be labelled."""
+    opened = Hub(hub)
+    return [objid for chunk in opened.chunks() for objid in opened.objids(chunk.name)]
+
+
+def refused(sentence, *words, **options):
+    with pytest.raises(HubError, match=sentence) as caught:
+        add(*words, **options)
+    return caught.value.status
+
+
+# ---- what is cut, and in which order ----
+
+
+def test_no_score_is_cut_unless_asked(hub, tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", range(1, 5))
+    table = scores(tmp_path / "x.csv", [(1, 0.0), (2, 0.1), (3, 0.5), (4, 1)])
+    add(hub, [source], table, stamp="all")
+    assert sorted(in_order(hub)) == ["1", "2", "3", "4"]
+    assert {chunk.cut for chunk in Hub(hub).chunks()} == {""}
+    assert "PHOTPROB" not in capsys.readouterr().out
+
+
+def test_a_cut_is_recorded_and_who_has_no_score_passes_and_is_counted(hub, tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", range(1, 11))
+    rows = [(1, "0.8"), (2, "0.79999"), (3, ""), (4, "none"), (5, "nan"), (6, "-9"), (7, "1e-3")]
+    table = scores(tmp_path / "x.csv", [*rows, (8, " 0.93 "), (9, "inf")])  # and 10 has no row
+    assert add(hub, [source], table, stamp="s", min_score=0.8) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == (
+        "Added 8 detections in 4 chunks as drop s; 0 incomplete, 0 there already, "
+        "2 below PHOTPROB 0.8."
+    )
+    assert told[1] == "  6 detections without PHOTPROB passed."
+    assert sorted(in_order(hub), key=int) == ["1", "3", "4", "5", "6", "8", "9", "10"]
+    assert {chunk.cut for chunk in Hub(hub).chunks()} == {"PHOTPROB>=0.8"}
+    capsys.readouterr()
+    add(hub, [source], table, stamp="rest")
+    assert "Added 2 detections in 1 chunk as drop rest; 0 incomplete, 8 there already." in (
+        capsys.readouterr().out
+    ), "what was left out can come with a later drop"
+
+
+def test_everything_below_the_cut_adds_nothing_and_says_so(hub, tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", [1])
+    add(hub, [source], scores(tmp_path / "x.csv", [(1, 0.1)]), min_score=0.5)
+    assert capsys.readouterr().out == (
+        "Nothing was added; 0 incomplete, 0 there already, 1 below PHOTPROB 0.5.\n"
+    )
+
+
+def test_the_first_row_of_a_detection_counts_for_its_score(hub, tmp_path):
+    source = drop(tmp_path / "x.tar.gz", [1, 2])
+    table = scores(tmp_path / "x.csv", [(1, 0.9), (1, 0.1), (2, 0.1), (2, 0.9)])
+    add(hub, [source], table, min_score=0.5)
+    assert in_order(hub) == ["1"]
+
+
+@pytest.mark.parametrize("how", [{"min_score": 0.8}, {"order": "uncertain"}])
+def test_a_cut_or_order_by_score_needs_scores(hub, tmp_path, how):
+    source = drop(tmp_path / "x.tar.gz", [1])
+    (tmp_path / "x.csv").write_text("OBJID,MJD\n1,2\n")
+    for table in (None, str(tmp_path / "x.csv")):
+        assert refused("need a table with a column PHOTPROB", hub, [source], table, **how) == 2
+    assert in_order(hub) == []
+
+
+def test_a_cut_that_is_no_number_is_refused(hub):
+    for bad in (float("nan"), float("inf")):
+        assert refused("is no score", hub, ["x.tar.gz"], min_score=bad) == 2
+
+
+def test_the_most_uncertain_come_first_and_those_without_a_score_last(hub, tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", range(1, 9))
+    rows = [(1, 0.9), (2, 0.55), (3, ""), (4, 0.5), (5, 0.42), (6, 0.0), (7, 0.3)]
+    add(hub, [source], scores(tmp_path / "x.csv", rows), order="uncertain")
+    assert in_order(hub)[:6] == ["4", "2", "5", "7", "1", "6"]
+    assert sorted(in_order(hub)[6:]) == ["3", "8"]
+    assert "  2 detections without PHOTPROB are last.\n" in capsys.readouterr().out
+
+
+def test_equally_uncertain_ones_are_in_random_order(hub, tmp_path):
+    source = drop(tmp_path / "x.tar.gz", range(100, 140))
+    rows = [(objid, 0.5) for objid in range(100, 140)]
+    add(hub, [source], scores(tmp_path / "x.csv", rows), order="uncertain", seed=1)
+    assert in_order(hub) != sorted(in_order(hub))
+
+
+def test_random_order_depends_on_the_seed_alone(tmp_path, capsys):
+    found = []
+    for number, (objids, seed) in enumerate([("123456789", 1), ("987654321", 1), ("123456789", 2)]):
+        folder = tmp_path / str(number)
+        init(folder)
+        add(folder, [drop(tmp_path / "x.tar.gz", objids)], seed=seed)
+        found.append(in_order(folder))
+    assert found[0] == found[1] != found[2]
+
+
+# ---- gold ----
+
+
+def test_a_random_share_of_the_chunks_is_gold_and_the_seed_tells_which(tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", range(1000, 1120))
+    marks = []
+    for number, seed in enumerate((5, 5, 6)):
+        folder = tmp_path / str(number)
+        init(folder)
+        setting(folder, "chunk_size", 1)
+        setting(folder, "gold_share", 0.25)
+        add(folder, [source], stamp="s", seed=seed)
+        marks.append([chunk.gold for chunk in Hub(folder).chunks()])
+    assert set(marks[0]) == {"yes", ""}
+    assert marks[0] == marks[1] != marks[2]
+    # 120 draws of 0.25: 30 with a standard deviation of 4.7
+    assert all(10 < mark.count("yes") < 50 for mark in marks)
+    assert "gold" not in capsys.readouterr().out
+
+
+def test_small_drops_get_their_share_of_gold_over_time():
+    share = [adding._is_gold(seed, "chunk--00001--s", 0.1) for seed in range(2000)]
+    assert 140 < sum(share) < 260  # 200 with a standard deviation of 13.4
+
+
+@pytest.mark.parametrize("share, mark", [(0, ""), (1, "yes")])
+def test_no_chunk_or_every_chunk_can_be_gold(hub, tmp_path, share, mark):
+    setting(hub, "gold_share", share)
+    add(hub, [drop(tmp_path / "x.tar.gz", range(100, 140))])
+    assert {chunk.gold for chunk in Hub(hub).chunks()} == {mark}
+
+
+# ---- light curves ----
+
+CURVE = """\
+SURVEY: DES
+SNID:  1246275   # a comment
+FILTERS: griz
+
+NOBS: 3
+NVAR: 4
+VARLIST:  MJD FLT PHOTPROB OBJID
+OBS:  57255.3  g  0.913  101
+OBS: 57262.1 r 0.2 102
+OBS: 57263.1 i 0.000 0
+END:
+"""
+
+
+def test_light_curves_are_a_table_with_their_snid(hub, tmp_path, capsys):
+    curves = tmp_path / "curves" / "deep"
+    curves.mkdir(parents=True)
+    (curves / "des_real_01246275.dat").write_text(CURVE)
+    other = CURVE.replace("1246275", "77").replace("101", "103").replace("102", "104")
+    other = other.replace("OBJID", "OBJID SNID FIELD").replace(" 103\n", " 103 78 X3\n")
+    other = other.replace(" 104\n", " 104 78 X3\r\n").replace(" 0\n", " 0 78 X3\n")
+    (tmp_path / "curves" / "other.dat").write_text(other)
+    (curves / "DES.LIST").write_text("des_real_01246275.dat\nOBS: not a light curve\n")
+    (curves / "picture.fits").write_bytes(b"SIMPLE\0VARLIST: OBJID\n")
+    (curves / "gone.dat").symlink_to("nowhere")
+    os.mkfifo(curves / "pipe.dat")
+    source = drop(tmp_path / "x.tar.gz", range(101, 106))
+    add(hub, [source], lightcurves=str(tmp_path / "curves"), stamp="s", min_score=0.5)
+    told = capsys.readouterr().out
+    assert "Added 3 detections" in told and "2 below PHOTPROB 0.5" in told
+    assert "1 detection without PHOTPROB passed." in told
+    assert f"1 detection has no row in {tmp_path}/curves; 2 of its rows have no stamps." in told
+    rows = {}
+    for path in (hub / "metadata").iterdir():
+        for row in csv.DictReader(path.open(newline="")):
+            assert set(row) == {"OBJID", "MJD", "FLT", "PHOTPROB", "SNID", "FIELD"}
+            rows[row["OBJID"]] = [row["SNID"], row["FLT"], row["PHOTPROB"], row["FIELD"]]
+    assert rows == {
+        "101": ["1246275", "g", "0.913", ""],
+        "103": ["78", "g", "0.913", "X3"],
+        "105": ["", "", "", ""],
+    }
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        (CURVE.replace(" 102\n", "\n"), "line 9 of .*x.dat has 3 fields, its VARLIST 4"),
+        (CURVE.replace("OBJID", "ID"), "the VARLIST of .*x.dat has no OBJID"),
+        ("SNID: 3\n", "there is no light curve in it"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_light_curves_of_no_use_stop_the_add_before_hours_of_copying(
+    hub, tmp_path, monkeypatch, text, sentence
+):
+    if text is not None:
+        (tmp_path / "curves").mkdir()
+        (tmp_path / "curves" / "x.dat").write_text(text)
+    monkeypatch.setattr(adding.Drop, "read", None)
+    refused(f"(?s){sentence}.*nothing was added", hub, ["x"], lightcurves=str(tmp_path / "curves"))
+
+
+def test_light_curves_of_other_stamps_stop_the_add(hub, tmp_path):
+    (tmp_path / "curves").mkdir()
+    (tmp_path / "curves" / "x.dat").write_text(CURVE)
+    source = drop(tmp_path / "x.tar.gz", [7])
+    words = "None of the 3 rows of .*curves belongs to these stamps"
+    assert refused(words, hub, [source], lightcurves=str(tmp_path / "curves")) == 7
+
+
+# ---- interruptions ----
+
+
+def in_child(function):
+    """Call a function in a child process; return the exit status, or minus the signal."""
+    child = os.fork()
+    if child == 0:
+        with contextlib.suppress(BaseException):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            function()
+            os._exit(0)
+        os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def die_at(monkeypatch, place, number, before):
+    """Let the process be killed at the so-manieth call of a function, before or after it."""
+    calls = itertools.count(1)  # chunks are written by several threads
+    whole = getattr(*place)
+
+    def deadly(*words, **options):
+        call = next(calls)
+        if before and call == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = whole(*words, **options)
+        if not before and call == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    monkeypatch.setattr(*place, deadly)
+
+
+STEPS = [
+    ((adding.Drop, "_take"), 9),
+    ((disk, "write_whole"), 7),  # three chunks with their tables, and chunks.csv
+    ((Hub, "open_claims"), 3),
+    ((disk, "create"), 1),
+]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("place, times", STEPS, ids=[place[1] for place, _ in STEPS])
+def test_an_add_that_was_killed_at_any_point_is_run_again(
+    hub, tmp_path, monkeypatch, capsys, place, times, before
+):
+    first = drop(tmp_path / "first.tar.gz", [1, 2])
+    add(hub, [first], stamp="first")
+    objids = [str(objid) for objid in range(100, 106)]
+    source = drop(tmp_path / "x.tar.gz", objids)
+    total = len(objids)
+    for number in range(1, times + 1):
+        with monkeypatch.context() as patch:
+            die_at(patch, place, number, before)
+            assert in_child(lambda: add(hub, [source])) == -signal.SIGKILL
+        had = len(in_order(hub)) - 2
+        assert had in (0, total), "a drop is there or not"
+        capsys.readouterr()
+        assert add(hub, [first, source]) == 0
+        told = capsys.readouterr().out
+        assert f"{2 + had} there already." in told
+        assert sorted(in_order(hub), key=int) == ["1", "2", *objids]
+        names = {chunk.name for chunk in Hub(hub).chunks()}
+        for folder, end in (("chunks", ".tar.gz"), ("metadata", ".csv"), ("claims", "")):
+            assert set(os.listdir(hub / folder)) == {name + end for name in names}
+        for chunk in Hub(hub).chunks():
+            data = (hub / "chunks" / f"{chunk.name}.tar.gz").read_bytes()
+            assert hashlib.sha256(data).hexdigest() == chunk.sha256
+        assert not list(hub.rglob(".*"))
+        forget(hub, "first")
+
+
+def forget(hub, stamp):
+    """Take all drops but one out of a hub."""
+    lines = (hub / "chunks.csv").read_text().splitlines(keepends=True)
+    kept = [line for line in lines[1:] if f"--{stamp}," in line]
+    (hub / "chunks.csv").write_text("".join((lines[0], *kept)))
+    with adding.alone(Hub(hub)):
+        pass
+
+
+def test_what_an_add_that_failed_had_written_is_removed_at_once(hub, tmp_path, monkeypatch):
+    source = drop(tmp_path / "x.tar.gz", range(100, 110))
+    before = sorted(hub.rglob("*"))
+
+    def full(path, data):
+        if "chunks.csv" in str(path):
+            raise OSError(28, "No space left on device", str(path))
+        return whole(path, data)
+
+    whole = disk.write_whole
+    monkeypatch.setattr(disk, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        add(hub, [source])
+    assert sorted(hub.rglob("*")) == before
+
+
+def test_the_lock_of_a_process_that_died_on_this_machine_is_taken_away(hub, tmp_path):
+    source = drop(tmp_path / "x.tar.gz", [1])
+    here = os.uname().nodename
+    died = subprocess.Popen(["true"])
+    died.wait()
+    lock = hub / ".add.lock"
+    for who in (f"process {os.getppid()} on {here}", f"process {died.pid} on not-{here}", "?"):
+        lock.write_text(f"{who} since 2026-11-22T13:08:00Z")
+        refused("Another add is at work", hub, [source])
+        assert lock.read_text().startswith(who)
+    lock.write_text(f"process {died.pid} on {here} since 2026-11-22T13:08:00Z")
+    assert add(hub, [source]) == 0
+    assert in_order(hub) == ["1"] and not lock.exists()
+
+
+def test_an_index_that_finds_no_room_adds_nothing(hub, tmp_path, monkeypatch):
+    source = drop(tmp_path / "x.tar.gz", range(2000))
+    index = adding._INDEX.replace("PRAGMA cache", "PRAGMA max_page_count = 20;\nPRAGMA cache")
+    monkeypatch.setattr(adding, "_INDEX", index)
+    before = sorted(hub.rglob("*"))
+    refused("disk is full.*nothing was added.*TMPDIR", hub, [source])
+    assert sorted(hub.rglob("*")) == before
+
+
+def test_a_python_without_sqlite_gets_a_sentence(hub, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    refused("has no sqlite3.*nothing was added", hub, [drop(tmp_path / "x.tar.gz", [1])])
+
+
+# ---- large drops ----
+
+
+def test_progress_is_told_on_a_terminal_only_and_leaves_no_trace(hub, tmp_path):
+    source = drop(tmp_path / "x.tar.gz", range(100))
+    command = [sys.executable, "-m", "cluster", "add", hub, source]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, text=True)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # that is how a terminal ends
+        while more := os.read(ours, 1 << 16):
+            shown += more
+    os.close(ours)
+    assert done.returncode == 0 and "Added 100 detections" in done.stdout
+    assert b"\rreading " in shown and b"\n" not in shown
+    assert shown.rpartition(b"\r")[2] == b"" and not shown.split(b"\r")[-2].strip()
+    drop(source, range(200, 300))
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+PEAK = """
+import sys
+from cluster import add
+add._INDEX = add._INDEX.replace("-32768", "-1024")  # the cache, so that little shows what much does
+add.add(sys.argv[1], [sys.argv[2]], sys.argv[3])
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
+def test_memory_does_not_grow_with_the_drop(tmp_path, capsys):
+    peaks = []
+    for count in (500, 12_000):
+        folder, source = tmp_path / str(count), tmp_path / f"{count}.tar.gz"
+        init(folder)
+        setting(folder, "chunk_size", 500)  # few files: this is about memory
+        with tarfile.open(source, "w:gz", compresslevel=1) as archive:
+            for number in range(3 * count):
+                entry = tarfile.TarInfo(f"{KINDS[number % 3]}{10**17 + number // 3}.gif")
+                entry.size = 3
+                archive.addfile(entry, io.BytesIO(b"GIF"))
+        rows = [(10**17 + number, random.Random(number).random()) for number in range(count)]
+        table = scores(tmp_path / f"{count}.csv", rows)
+        command = [sys.executable, "-c", PEAK, folder, source, table]
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+        peaks.append(int(done.stdout.split()[-1]) / 1024)
+    # the index in memory took 0.8 kB a detection, and the rows as much again
+    assert peaks[1] < peaks[0] + 5, peaks
+
+
+def test_the_names_in_a_folder_are_never_held_at_once(tmp_path, monkeypatch):
+    for kind in KINDS:
+        (tmp_path / f"{kind}1.gif").write_bytes(b"GIF")
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "srch2.gif").write_bytes(b"GIF")
+    monkeypatch.setattr(os, "listdir", None)
+    monkeypatch.setattr(os, "walk", None)
+    found = [name for name, _ in adding._walk(tmp_path)]
+    assert sorted(found[:3]) == ["diff1.gif", "srch1.gif", "temp1.gif"]
+    assert found[3:] == ["srch2.gif"], "a folder's own stamps come first"
+
+
+# ---- real stamps ----
+
+
+def test_real_scores_cut_real_stamps(hub, tmp_path, real, capsys):
+    setting(hub, "chunk_size", 50)
+    with (real / "ztf-public-01.csv").open(newline="") as file:
+        rows = {row["OBJID"]: row for row in csv.DictReader(file)}
+    kept = {
+        objid for objid, row in rows.items() if not row["PHOTPROB"] or float(row["PHOTPROB"]) >= 0.5
+    }
+    assert 0 < len(kept) < len(rows)
+    table = str(real / "ztf-public-01.csv")
+    sources = [real / "ztf-public-01.tar.gz"]
+    add(hub, sources, table, stamp="ztf", min_score=0.5, order="uncertain")
+    assert set(in_order(hub)) == kept
+    distance = [abs(float(rows[objid]["PHOTPROB"] or 9) - 0.5) for objid in in_order(hub)]
+    assert distance == sorted(distance)
+    add(hub, sources, table, stamp="rest")
+    assert set(in_order(hub)) == set(rows)
+    came = {}
+    for path in (hub / "chunks").iterdir():
+        assert stamps.Chunk(path).damage is None
+        came.update(stamps.members(path))
+    assert came == dict(stamps.members(sources[0]))
+
+
+def test_real_stamps_without_scores_pass_every_cut(hub, real, capsys):
+    table = str(real / "des-public-01.csv")
+    add(hub, [real / "des-public-01.tar.gz"], table, min_score=0.9)
+    told = capsys.readouterr().out
+    assert "Added 18 detections" in told and "18 detections without PHOTPROB passed." in told

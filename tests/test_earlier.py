@@ -1,0 +1,373 @@
+"""Tables and batches of earlier versions become labels and chunks of a hub."""
+
+import contextlib
+import csv
+import io
+import os
+import pwd
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import KINDS, ROOT, tarball
+
+import labels
+import stamps
+from cluster import handout, receive
+from cluster.add import add
+from cluster.earlier import take_over
+from cluster.hub import Hub, HubError, check, init
+
+OWNER = pwd.getpwuid(os.getuid()).pw_name
+ZONE = "America/Chicago"
+STAMP = "2019-09-10_09-00-00"
+HEADER = ",OBJID,ACTION,COMMENT,TIME,METADATA_STAMP\n"
+
+
+@pytest.fixture
+def hub(tmp_path, capsys):
+    folder = tmp_path / "hub"
+    init(folder)
+    text = (folder / "hub.ini").read_text()
+    (folder / "hub.ini").write_text(text.replace("gold_share = 0.1", "gold_share = 0"))
+    capsys.readouterr()
+    return folder
+
+
+def batch(folder, objids, number=1, stamp=STAMP, kinds=KINDS):
+    name = f"batch--{number:05d}--{stamp}"
+    members = [f"{name}/{kind}{objid}.gif" for objid in objids for kind in kinds]
+    path = folder / f"{name}.tar.gz"
+    return str(tarball(path, {member: f"GIF89a {member}".encode() for member in members}))
+
+
+def table(folder, lines, user="alice", at="2019-09-11_13-24-05"):
+    """Write a table: a line may be an Object ID, for a usual one."""
+    path = folder / f"{user}--{at}.csv"
+    usual = "{},{},Good,,09/11/19 13:24:05," + STAMP
+    lines = [usual.format(i, line) if str(line).isdigit() else line for i, line in enumerate(lines)]
+    path.write_bytes((HEADER + "".join(f"{line}\n" for line in lines)).encode())
+    return str(path)
+
+
+def quietly(function, *words):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        assert function(*words) == 0
+    return told.getvalue()
+
+
+def rows_of(folder):
+    return [row for path in sorted(folder.iterdir()) for row in receive.read_rows(path)[1]]
+
+
+def tree(folder):
+    return {path: path.is_file() and path.read_bytes() for path in sorted(folder.rglob("*"))}
+
+
+def given(hub, user):
+    """Return the name of the chunk that `next` gives, or None."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        status = handout.hand_out(hub, [], as_user=user)
+    return None if status == 3 else told.getvalue().split()[-3]
+
+
+# ---- batches ----
+
+
+def test_a_batch_becomes_a_chunk_of_its_drop_in_its_own_order(hub, tmp_path, capsys):
+    sources = [batch(tmp_path, [3, 1, 2], 7), batch(tmp_path, ["9" * 19, 5], 8)]
+    assert take_over(hub, sources, ZONE) == 0
+    assert capsys.readouterr().out == (
+        "2 batches became 2 chunks with 5 detections; 0 incomplete, 0 there already.\n"
+    )
+    opened = Hub(hub)
+    names = [f"chunk--0000{number}--{STAMP}" for number in (1, 2)]
+    assert [chunk.name for chunk in opened.chunks()] == names
+    assert [opened.objids(name) for name in names] == [["3", "1", "2"], ["9" * 19, "5"]]
+    found = stamps.Chunk(hub / "chunks" / f"{names[0]}.tar.gz")
+    assert (found.objids, found.damage, found.metadata_stamp) == (["3", "1", "2"], None, STAMP)
+    assert given(hub, "alice") == names[0]
+
+
+def test_a_detection_comes_in_once_however_often_it_is_given(hub, tmp_path, capsys):
+    add(hub, [batch(tmp_path, [1, 2])], stamp="new")
+    sources = [batch(tmp_path, [2, 3, 4]), batch(tmp_path, [4, 5], 2)]
+    part = batch(tmp_path, [6], 3, kinds=("srch", "diff"))
+    capsys.readouterr()
+    take_over(hub, [*sources, part], ZONE)
+    told = capsys.readouterr().out
+    assert "3 batches became 2 chunks with 3 detections; 1 incomplete, 1 there already." in told
+    assert "  6: temp is missing" in told
+    opened = Hub(hub)
+    objids = [opened.objids(chunk.name) for chunk in opened.chunks()]
+    assert sorted(objids[0]) == ["1", "2"] and objids[1:] == [["3", "4"], ["5"]]
+    before = tree(hub)
+    take_over(hub, sources, ZONE)
+    assert "became 0 chunks with 0 detections; 0 incomplete, 4 there already" in (
+        capsys.readouterr().out
+    )
+    assert tree(hub) == before
+
+
+# ---- tables ----
+
+
+def test_a_table_becomes_verified_rows_as_if_it_had_been_uploaded(hub, tmp_path):
+    lines = [
+        f'0,1,Good,"a ""b"", ü",09/11/19 13:24:05,"{STAMP},2018-01-01_00-00-00"',
+        "1,2,Marginal,,01/31/20 23:00:00,",
+        '2,1,Other,"two\nlines",09/11/19 13:25:00,else',
+    ]
+    source = table(tmp_path, lines)
+    told = quietly(take_over, hub, [source, batch(tmp_path, [1, 2])], ZONE)
+    assert f"alice: 2 rows of {Path(source).name} verified.\n" in told
+    (kept,) = (hub / "incoming").iterdir()
+    assert kept.read_bytes() == Path(source).read_bytes()
+    assert re.fullmatch(r"alice--2020-01-31_23-00-00-[0-9a-f]{8}\.csv", kept.name)
+    assert [path.name for path in (hub / "verified").iterdir()] == [kept.name]
+    assert list((hub / "rejected").iterdir()) == []
+    assert rows_of(hub / "verified") == [
+        ["2", "Marginal", "", "2020-02-01T05:00:00.000Z", STAMP, "0", "alice"],
+        ["1", "Other", "two lines", "2019-09-11T18:25:00.000Z", STAMP, "0", "alice"],
+    ]
+    found = receive.gather(Hub(hub))
+    assert {key: row.action for key, row in found.items()} == {
+        ("alice", "1"): "Other",
+        ("alice", "2"): "Marginal",
+    }
+
+
+def test_importing_twice_changes_nothing(hub, tmp_path):
+    sources = [table(tmp_path, [1, 2, 3, "4,x,Good,,,"]), batch(tmp_path, [1, 2])]
+    quietly(take_over, hub, sources, ZONE)
+    before = tree(hub)
+    told = quietly(take_over, hub, sources, ZONE)
+    assert tree(hub) == before
+    assert "2 rows of" in told and "0 claims closed anew" in told
+    again = tmp_path / "copy"
+    again.mkdir()
+    (again / Path(sources[0]).name).write_bytes(Path(sources[0]).read_bytes())
+    quietly(take_over, hub, [str(again / Path(sources[0]).name)], ZONE)
+    assert tree(hub) == before
+
+
+def test_each_bad_row_is_set_aside_with_its_reason(hub, tmp_path):
+    time = "09/11/19 13:24:05"
+    lines = [
+        1,
+        f"1,1x,Good,,{time},{STAMP}",
+        f"2,2,Nice,,{time},{STAMP}",
+        f"3,3,Good,,2019-09-11 13:24:05,{STAMP}",
+        f"4,4,Good,,09/31/19 13:24:05,{STAMP}",
+        f"5,5,Good,,09/11/99 13:24:05,{STAMP}",
+        f"6,6,Good,,09/11/68 13:24:05,{STAMP}",
+        f"7,7,Good,{'x' * 2001},{time},{STAMP}",
+        f"8,8,Good,,{time}",
+        f"9,404,Good,,{time},{STAMP}",
+        f'10,9,Good,"no end,{time},{STAMP}',
+        2,
+    ]
+    told = quietly(take_over, hub, [table(tmp_path, lines), batch(tmp_path, range(1, 10))], ZONE)
+    assert "alice: 2 rows of" in told and "10 rejected (rejected/alice--" in told
+    assert "  line 3: OBJID is not 1 to 32 digits\n" in told and "  and 5 more\n" in told
+    assert [row[0] for row in rows_of(hub / "verified")] == ["1", "2"]
+    rows = rows_of(hub / "rejected")
+    assert [row[-1] for row in rows] == [
+        "OBJID is not 1 to 32 digits",
+        "ACTION is no label",
+        "TIME is not like 11/22/26 13:08:00",
+        "TIME is not like 11/22/26 13:08:00",
+        "TIME is before 2000 or in the future",
+        "TIME is before 2000 or in the future",
+        "COMMENT is not one line of text",
+        "the line is no row",
+        "OBJID is in no chunk of this hub",
+        "the line is no row",
+    ]
+    assert rows[4][3] == "09/11/99 13:24:05" and rows[8][3] == time, "TIME as it came"
+    assert rows[9][2] == f'10,9,Good,"no end,{time},{STAMP}'
+
+
+def test_hostile_bytes_cost_their_own_rows_only(hub, tmp_path):
+    path = tmp_path / "bob--x.csv"
+    good = f"0,1,Good,caf\xe9,09/11/19 13:24:05,{STAMP}\r\n".encode("latin-1")
+    bad = [b"\0,2,\0\r\n", b'1,2,Go"od\r\n', b"\xff\xfe\n", b"," * 9 + b"\n", b"\r1,2\n", b"\n"]
+    last = f"0,2,Good,,09/11/19 13:24:05,{STAMP}".encode()  # and no end
+    path.write_bytes(b"\xef\xbb\xbf" + HEADER.encode() + b"".join((*bad, good, last)))
+    quietly(take_over, hub, [str(path), batch(tmp_path, [1, 2])], ZONE)
+    assert [row[:3] for row in rows_of(hub / "verified")] == [
+        ["1", "Good", "caf\ufffd"],
+        ["2", "Good", ""],
+    ]
+    assert len(rows_of(hub / "rejected")) == 5
+
+
+def test_a_table_whose_batch_was_missing_can_be_given_again_with_it(hub, tmp_path):
+    first, second = batch(tmp_path, [1]), batch(tmp_path, [2], 2)
+    source = table(tmp_path, [1, 2])
+    told = quietly(take_over, hub, [source, first], ZONE)
+    assert "1 rejected" in told and "OBJID is in no chunk of this hub" in told
+    quietly(take_over, hub, [source, second], ZONE)
+    assert [row[0] for row in rows_of(hub / "verified")] == ["1", "2"]
+    assert list((hub / "rejected").iterdir()) == []
+
+
+def test_detections_of_ordinary_drops_are_known_too(hub, tmp_path):
+    add(hub, [batch(tmp_path, [1])], stamp="new")
+    quietly(take_over, hub, [table(tmp_path, [1])], ZONE)
+    assert rows_of(hub / "verified")[0][4] == "new"
+
+
+def test_what_a_person_says_now_stands_above_an_earlier_table(hub, tmp_path):
+    quietly(take_over, hub, [batch(tmp_path, [1])], ZONE)
+    name = given(hub, "alice")
+    now = labels.row("1", "Marginal", metadata_stamp=STAMP)
+    (hub / "verified" / "alice--2025-01-02_03-04-05.csv").write_bytes(
+        b"header\n" + (",".join((*now, "alice")) + "\n").encode()
+    )
+    quietly(take_over, hub, [table(tmp_path, [1])], ZONE)
+    assert receive.gather(Hub(hub))["alice", "1"].action == "Marginal"
+    assert name
+
+
+@pytest.mark.parametrize(
+    "zone, local, utc, told",
+    [
+        ("UTC", "09/11/19 13:24:05", "2019-09-11T13:24:05", ""),
+        (ZONE, "07/01/19 00:00:00", "2019-07-01T05:00:00", ""),
+        (ZONE, "12/31/19 20:00:00", "2020-01-01T02:00:00", ""),
+        (ZONE, "11/03/19 01:30:00", "2019-11-03T06:30:00", "1 time that clocks show twice"),
+        (ZONE, "03/10/19 02:30:00", "2019-03-10T08:30:00", "1 time that clocks skip"),
+        ("Europe/Berlin", "03/31/19 02:30:00", "2019-03-31T01:30:00", "that clocks skip"),
+    ],
+)
+def test_local_times_become_utc(hub, tmp_path, zone, local, utc, told):
+    source = table(tmp_path, [f"0,1,Good,,{local},{STAMP}"])
+    said = quietly(take_over, hub, [source, batch(tmp_path, [1])], zone)
+    assert rows_of(hub / "verified")[0][3] == f"{utc}.000Z"
+    assert told in said and ("clocks" in said) == bool(told)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "", "America", "/etc/hosts"])
+def test_an_unknown_zone_takes_nothing_over(hub, tmp_path, zone):
+    before = tree(hub)
+    with pytest.raises(HubError, match="knows no time zone .* nothing was taken over") as caught:
+        take_over(hub, [batch(tmp_path, [1])], zone)
+    assert caught.value.status == 2
+    assert tree(hub) == before
+
+
+def test_a_wrong_zone_is_put_right_by_importing_again(hub, tmp_path):
+    sources = [table(tmp_path, [1]), batch(tmp_path, [1])]
+    quietly(take_over, hub, sources, "UTC")
+    quietly(take_over, hub, sources, ZONE)
+    assert [row[3] for row in rows_of(hub / "verified")] == ["2019-09-11T18:24:05.000Z"]
+
+
+def test_what_is_no_table_is_told_and_the_rest_is_taken_over(hub, tmp_path, capsys):
+    good = table(tmp_path, [1])
+    bad = [tmp_path / "notes.csv", tmp_path / "a b--1.csv", tmp_path / "bob--1.csv"]
+    for path in bad:
+        path.write_text("OBJID,ACTION,COMMENT,TIME,METADATA_STAMP,SECONDS\n1,Good,,,,1\n")
+    (tmp_path / "eve--1.csv").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe--1.csv")
+    cut = Path(batch(tmp_path, range(100, 200), 2))
+    cut.write_bytes(cut.read_bytes()[:-20])
+    bad += [tmp_path / name for name in ("eve--1.csv", "pipe--1.csv", "gone--1.csv", "x.tar.gz")]
+    bad.append(cut)
+    with pytest.raises(HubError, match="The rest was taken over") as caught:
+        take_over(hub, [*map(str, bad), good, batch(tmp_path, [1])], ZONE)
+    for path in bad:
+        assert f"{path}: " in str(caught.value)
+    assert [row[0] for row in rows_of(hub / "verified")] == ["1"]
+    assert [path.name.partition("--")[0] for path in (hub / "incoming").iterdir()] == ["alice"]
+
+
+# ---- people ----
+
+
+def test_who_dealt_with_all_of_a_chunk_gets_it_no_more_and_counts_in_it(hub, tmp_path):
+    sources = [batch(tmp_path, [1, 2]), batch(tmp_path, [3, 4], 2)]
+    sources += [table(tmp_path, [1, 2, 3]), table(tmp_path, [1, 2], "bob")]
+    skipped = f"0,2,Skipped,why,09/11/19 13:24:05,{STAMP}"
+    told = quietly(take_over, hub, [*sources, table(tmp_path, [1, skipped], "cy")], ZONE)
+    assert "3 claims closed anew.\n" in told
+    first, second = (chunk.name for chunk in Hub(hub).chunks())
+    assert [given(hub, user) for user in ("alice", "bob", "cy", "dora")] == [second] * 3 + [None]
+    assert sorted(os.listdir(hub / "claims" / first)) == ["1", "2", "3"]
+    assert Hub(hub).claimed("bob") == ({first, second}, {first})
+
+
+def test_a_chunk_finished_over_several_tables_is_closed(hub, tmp_path):
+    quietly(take_over, hub, [batch(tmp_path, [1, 2]), table(tmp_path, [1])], ZONE)
+    assert Hub(hub).claimed("alice") == (set(), set())
+    quietly(take_over, hub, [table(tmp_path, [2], at="later")], ZONE)
+    name = f"chunk--00001--{STAMP}"
+    assert Hub(hub).claimed("alice") == ({name}, {name})
+
+
+def test_an_import_that_stopped_between_slot_and_note_heals(hub, tmp_path):
+    sources = [batch(tmp_path, [1]), table(tmp_path, [1])]
+    quietly(take_over, hub, sources, ZONE)
+    name = f"chunk--00001--{STAMP}"
+    (hub / "earlier" / "alice" / name).unlink()
+    quietly(take_over, hub, sources, ZONE)
+    assert os.listdir(hub / "claims" / name) == ["1"]
+    assert Hub(hub).claimed("alice") == ({name}, {name})
+
+
+def test_the_owners_table_is_the_experts_and_takes_no_labelers_place(hub, tmp_path):
+    told = quietly(take_over, hub, [batch(tmp_path, [1]), table(tmp_path, [1, 2], OWNER)], ZONE)
+    assert "1 rejected (expert/rejected/" in told
+    opened = Hub(hub)
+    assert {objid: row.action for objid, row in receive.expert_rows(opened).items()} == {
+        "1": "Good"
+    }
+    assert receive.gather(opened) == {}
+    name = f"chunk--00001--{STAMP}"
+    assert os.listdir(hub / "claims" / name) == []
+    assert opened.claimed(OWNER) == ({name}, {name})
+    assert os.listdir(hub / "incoming") == []
+
+
+def test_only_the_owner_imports(hub, tmp_path, monkeypatch):
+    before = tree(hub)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    with pytest.raises(HubError, match=f"Only {OWNER}, who owns this hub, can take over"):
+        take_over(hub, [batch(tmp_path, [1])], ZONE)
+    assert tree(hub) == before
+
+
+# ---- real stamps ----
+
+
+@pytest.mark.parametrize("name", ["des-public-01", "ztf-public-02", "decam-public-02"])
+def test_real_batches_and_tables_come_in_by_the_command(hub, tmp_path, real, name):
+    with (real / f"{name}.csv").open(newline="") as file:
+        objids = [row["OBJID"] for row in csv.DictReader(file)]
+    source = tmp_path / f"batch--00012--{STAMP}.tar.gz"
+    source.symlink_to(real / f"{name}.tar.gz")
+    actions = sorted(labels.BY_NAME)
+    lines = [
+        f'{place},{objid},{actions[place % 8]},,09/11/19 13:{place % 60:02d}:05,"{STAMP},x"'
+        for place, objid in enumerate(objids)
+    ]
+    earlier = table(tmp_path, lines)
+    command = [sys.executable, "-m", "cluster", "import", hub, source.name, earlier]
+    environment = {**os.environ, "ARTIFACTSPY_CALLED_FROM": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert f"became 1 chunk with {len(objids)} detections" in done.stdout
+    rows = receive.gather(Hub(hub))
+    assert {objid: row.action for (_, objid), row in rows.items()} == {
+        objid: actions[place % 8] for place, objid in enumerate(objids)
+    }
+    assert {row.metadata_stamp for row in rows.values()} == {STAMP}
+    (path,) = (hub / "chunks").iterdir()
+    assert dict(stamps.members(path)) == dict(stamps.members(real / f"{name}.tar.gz"))
+    assert given(hub, "alice") is None and given(hub, "bob") is not None
+    assert quietly(check, hub).startswith("All is as it should be")
