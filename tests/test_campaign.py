@@ -1,0 +1,297 @@
+"""A campaign, from `init` to a trained classifier, as a lead and twelve people go through it."""
+
+import collections
+import contextlib
+import csv
+import hashlib
+import io
+import multiprocessing
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "data"))
+
+import conftest  # noqa: E402
+import simulate  # noqa: E402
+
+import labels  # noqa: E402
+import stamps  # noqa: E402
+from cluster import add, agreement, export, handout, hub, receive, report  # noqa: E402
+
+# How many of each class: a draw of the last two takes the longest.
+DRAWS = {
+    "PsfInTemplate": 50,
+    "DarkSpotInTemplateCenter": 50,
+    "Good": 50,
+    "Marginal": 50,
+    "BadSubtraction": 20,
+    "NoisyTemplate": 20,
+}
+EPOCHS = 4  # of each object: it comes in four orientations
+# What each of twelve people recognises; two of them are not much good.
+SKILL = dict(
+    zip(
+        ["ann", "bob", "cid", "dee", "eve", "fay", "gus", "hal", "ida", "jon", "kim", "lou"],
+        (0.95, 0.92, 0.9, 0.9, 0.88, 0.85, 0.85, 0.8, 0.8, 0.75, 0.5, 0.35),
+    )
+)
+MISTAKEN = {
+    "Good": "Marginal",
+    "Marginal": "Good",
+    "PsfInTemplate": "Good",
+    "DarkSpotInTemplateCenter": "NoisyTemplate",
+    "BadSubtraction": "PsfInTemplate",
+    "NoisyTemplate": "DarkSpotInTemplateCenter",
+}
+OWNER = hub.account_name(os.getuid())
+
+
+def draw(number, label):
+    """Return the stamps of one object at all its epochs, as the bytes of GIFs."""
+    detection = simulate.simulate(label, np.random.default_rng([41, number]))
+    turns = (np.asarray, np.fliplr, np.flipud, lambda image: image[::-1, ::-1])
+    return [
+        [simulate.gif(turn(pixels), kind) for kind, pixels in zip(stamps.KINDS, detection)]
+        for turn in turns
+    ]
+
+
+@pytest.fixture(scope="module")
+def deliveries(tmp_path_factory):
+    """Two drops of simulated stamps with their tables, and the truth as {OBJID: label}."""
+    wanted = [label for label, count in DRAWS.items() for _ in range(count)]
+    with multiprocessing.get_context("fork").Pool() as pool:
+        drawn = pool.starmap(draw, enumerate(wanted), chunksize=5)
+    folder = tmp_path_factory.mktemp("deliveries")
+    members, tables, truth = ({}, {}), ([], []), {}
+    for number, (label, epochs) in enumerate(zip(wanted, drawn)):
+        for epoch, triplet in enumerate(epochs):
+            objid = str(int(hashlib.sha256(b"%d %d" % (number, epoch)).hexdigest()[:8], 16))
+            truth[objid] = label
+            drop = epoch % 2  # later epochs of an object come with a later drop
+            tables[drop].append((objid, 5000 + number, 59000 + 7 * epoch))
+            for kind, data in zip(stamps.KINDS, triplet):
+                members[drop][f"stamps/{kind}{objid}.gif"] = data
+    found = []
+    for drop in range(2):
+        source = conftest.tarball(folder / f"night{drop}.tar.gz", members[drop])
+        table = folder / f"night{drop}.csv"
+        table.write_bytes(hub.table(("OBJID", "SNID", "MJD"), tables[drop]))
+        found.append((str(source), str(table)))
+    return found, truth
+
+
+class Campaign:
+    """A hub, and everyone who works on it through the real verbs."""
+
+    def __init__(self, folder, truth):
+        self.hub, self.truth = folder / "hub", truth
+        self.laptops = folder / "laptops"
+        self.told = {}  # what the last answer to an upload said, by person
+        self.had = collections.defaultdict(list)  # whose chunks
+        self("init", hub.init)
+        ini = self.hub / "hub.ini"
+        ini.write_text(ini.read_text().replace("chunk_size = 50", "chunk_size = 25"))
+
+    def __call__(self, what, verb, *words, **options):
+        """Run a verb on the hub; return the last line it printed, or None if there is no chunk."""
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            status = verb(str(self.hub), *words, **options)
+        assert status in (0, 3), f"{what}: {said.getvalue()}"
+        self.said = said.getvalue()
+        return self.said.splitlines()[-1] if status == 0 else None
+
+    def answer(self, user, objid):
+        """Return what a person says to a detection: the same whenever they are asked."""
+        dice = random.Random(f"{'the expert' if user == OWNER else user} {objid}")
+        chance, truth = dice.random(), self.truth[objid]
+        if chance > 0.97:
+            return "Unsure" if chance < 0.995 else labels.SKIPPED
+        if user == OWNER or dice.random() < SKILL[user]:
+            return truth
+        if dice.random() < 0.6:
+            return MISTAKEN[truth]
+        return dice.choice([name for name in agreement.CLASSES if name != truth])
+
+    def label_one_chunk(self, user):
+        """Ask for a chunk, label it and send the labels; False if there was none."""
+        expert = user == OWNER
+        as_user = None if expert else user
+        line = self("next", handout.hand_out, expert=expert, as_user=as_user)
+        if line is None:
+            return False
+        _, _, name, sha256, size = line.split()
+        where = self.hub / "expert" if name.startswith("review--") else self.hub
+        path = where / "chunks" / f"{name}.tar.gz"
+        data = path.read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), str(len(data))) == (sha256, size)
+        chunk = stamps.Chunk(path)
+        assert chunk.objids and not chunk.incomplete and not chunk.damage
+        self.had[user].append(name)
+        folder = self.laptops / user
+        folder.mkdir(parents=True, exist_ok=True)
+        file = labels.LabelFile(folder, user)
+        file.append(
+            *(
+                labels.row(objid, self.answer(user, objid), "", chunk.metadata_stamp, 2.5)
+                for objid in chunk.objids
+            )
+        )
+        file.close()
+        data = file.path.read_bytes()
+        (self.hub / "incoming" / f".{file.path.name}.part").write_bytes(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        line = self("receive", receive.receive, file.path.name, sha256, as_user=as_user)
+        _, _, _, accepted, rejected, *self.told[user] = line.split()
+        assert (int(accepted), int(rejected)) == (len(chunk.objids), 0), self.said
+        return True
+
+    def agreed(self, user):
+        """Count how often a person and the expert agreed in gold chunks, and of how many."""
+        opened = hub.Hub(self.hub)
+        gold = {chunk.name for chunk in opened.chunks() if chunk.gold} & {*self.had[user]}
+        objids = [objid for name in gold & {*self.had[OWNER]} for objid in opened.objids(name)]
+        pairs = [(self.answer(user, objid), self.answer(OWNER, objid)) for objid in objids]
+        pairs = [pair for pair in pairs if not {"Unsure", labels.SKIPPED}.intersection(pair)]
+        return [str(sum(one == other for one, other in pairs)), str(len(pairs))]
+
+    def label_all(self):
+        """Let everyone label until nobody gets a chunk any more, in turns."""
+        left = list(SKILL)
+        while left:
+            left = [user for user in left if self.label_one_chunk(user)]
+
+
+def table(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def features(images):
+    """Describe images (N, 3, 51, 51) by what is in rings about their centre."""
+    y, x = np.mgrid[:51, :51] - 25
+    radius = np.hypot(x, y)
+    edges = (0, 1.2, 2.2, 3.2, 4.5, 6, 8, 11, 15, 20)
+    found = []
+    for inner, outer in zip(edges, edges[1:]):
+        ring = images[:, :, (radius >= inner) & (radius < outer)].astype(np.float32)
+        found += [ring.mean(2), ring.min(2), ring.max(2), ring.std(2)]
+    return np.concatenate(found, axis=1)
+
+
+def test_a_campaign_ends_in_a_classifier_as_good_as_one_that_knew_the_truth(deliveries, tmp_path):
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    ((first, second), truth) = deliveries
+    campaign = Campaign(tmp_path, truth)
+    campaign("add", add.add, [first[0]], metadata=first[1], stamp="first", seed=3)
+    campaign.label_all()
+    campaign("collect", receive.collect)
+    while campaign.label_one_chunk(OWNER):  # all gold chunks, then all that is in dispute
+        pass
+    campaign("collect", receive.collect)
+    agreed = {user: campaign.agreed(user) for user in SKILL}
+    campaign("add", add.add, [second[0]], metadata=second[1], stamp="second", seed=4)
+    campaign.label_all()
+    assert {user: campaign.told[user] for user in SKILL} == agreed, "at their next upload"
+    assert all(int(compared) >= 20 for _, compared in agreed.values())
+    for _ in range(6):
+        campaign.label_one_chunk(OWNER)
+    campaign("collect", receive.collect)
+
+    # each chunk went to three people, gold ones to more, none twice to anyone
+    chunks = list(hub.Hub(campaign.hub).chunks())
+    gold = {chunk.name for chunk in chunks if chunk.gold}
+    assert sum(int(chunk.detections) for chunk in chunks) == len(truth) and len(gold) >= 2
+    by_chunk = collections.Counter(name for user in SKILL for name in campaign.had[user])
+    assert all(len(set(names)) == len(names) for names in campaign.had.values())
+    assert {by_chunk[chunk.name] for chunk in chunks if chunk.name not in gold} == {3}
+    assert all(by_chunk[name] >= 3 for name in gold)
+    assert gold <= set(campaign.had[OWNER])
+    assert any(name.startswith("review--") for name in campaign.had[OWNER])
+
+    # the consensus beats the majority, and knows who is how good
+    opened = hub.Hub(campaign.hub)
+    right = {}
+    for method in agreement.METHODS:
+        found = agreement.of_hub(opened, method)
+        said = [agreement.CLASSES[label] for label in found.label]
+        hits = [truth[objid] == label for objid, label in zip(found.objids, said)]
+        right[method] = np.mean(np.array(hits)[found.known])
+    assert right["dawid-skene"] > max(0.95, right["majority"]), right
+    guessed = agreement.of_hub(opened).confusion[:, :6, :6].diagonal(axis1=1, axis2=2).mean(1)
+    assert np.corrcoef(guessed, list(SKILL.values()))[0, 1] > 0.9
+
+    page = tmp_path / "report.html"
+    campaign("report", report.report, html=str(page))
+    for user in SKILL:
+        assert user in campaign.said and user in page.read_text()
+    campaign("consensus", agreement.write)
+    assert len(table(campaign.hub / "expert" / "consensus.csv")) == len(truth)
+    campaign("export", export.export)
+
+    # what was exported, and the classifier
+    [folder] = (campaign.hub / "training").iterdir()
+    rows, images = table(folder / "labels.csv"), np.load(folder / "images.npy", mmap_mode="r")
+    assert 0.98 * len(truth) < len(rows) == len(images) <= len(truth)
+    splits = collections.defaultdict(set)
+    for row in rows:
+        splits[row["SNID"]].add(row["SPLIT"])
+    assert len(splits) == sum(DRAWS.values())
+    assert all(len(names) == 1 for names in splits.values()), "no object is in two splits"
+    true = np.array([truth[row["OBJID"]] for row in rows])
+    given = np.array([row["LABEL"] for row in rows])
+    test = np.array([row["SPLIT"] == "test" for row in rows])
+    assert test.sum() > 60
+    described = features(images)
+
+    def accuracy(of, weight):
+        classifier = ExtraTreesClassifier(300, min_samples_leaf=3, random_state=1)
+        classifier.fit(described[~test], of[~test], weight[~test])
+        return classifier.score(described[test], true[test])
+
+    sure = np.array([float(row[f"P_{row['LABEL']}"]) for row in rows])
+    by_truth, by_labels = accuracy(true, np.ones_like(sure)), accuracy(given, sure)
+    assert by_truth > 0.85
+    assert by_labels >= by_truth - 0.02, (by_labels, by_truth)
+    campaign("check", hub.check)
+
+
+def test_real_batches_go_through_a_campaign(real, tmp_path):
+    batches = sorted(path.name[:-7] for path in real.glob("*.tar.gz"))
+    truth = {}
+    for batch in batches:
+        for number, row in enumerate(table(real / f"{batch}.csv")):
+            truth[row["OBJID"]] = list(MISTAKEN)[number % len(MISTAKEN)]
+    campaign = Campaign(tmp_path, truth)
+    for batch in batches:
+        source, metadata = str(real / f"{batch}.tar.gz"), str(real / f"{batch}.csv")
+        campaign("add", add.add, [source], metadata=metadata, stamp=batch, seed=1)
+    campaign.label_all()
+    while campaign.label_one_chunk(OWNER):
+        pass
+    campaign("collect", receive.collect)
+    campaign("report", report.report, html=str(tmp_path / "report.html"))
+    campaign("consensus", agreement.write)
+    with pytest.raises(hub.HubError, match="--format gif or --format fits"):
+        campaign("export", export.export)
+    count = 0
+    for form, dtype in (("gif", np.uint8), ("fits", np.float32)):
+        campaign("export", export.export, format=form)
+        name = campaign.said.partition(" to ")[2].partition(";")[0]
+        images = np.load(Path(name) / "images.npy", mmap_mode="r")
+        rows = table(Path(name) / "labels.csv")
+        assert images.dtype == dtype and images.shape == (len(rows), 3, 51, 51)
+        left_out = table(Path(name) / "left_out.csv")
+        assert len(rows) + len(left_out) == len(truth)
+        assert np.mean([truth[row["OBJID"]] == row["LABEL"] for row in rows]) > 0.9
+        count += len(rows)
+    assert 0.97 * len(truth) < count <= len(truth)
+    campaign("check", hub.check)
