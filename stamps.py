@@ -386,7 +386,14 @@ def scale(pixels, kind):
         See `sky`.
     """
     level, sigma, missing = sky(pixels)
-    return _gray(_asinh(pixels, level, sigma, missing, kind)), missing
+    return _gray(_asinh(_filled(pixels, level, missing), level, sigma, missing, kind)), missing
+
+
+def _filled(pixels, level, missing):
+    """Put the sky where there is no value: what stands there can be too large to reckon with."""
+    import numpy as np
+
+    return np.where(missing, level, pixels)
 
 
 def _gray(share):
@@ -397,7 +404,8 @@ def _gray(share):
 
 
 # Each scaling returns the share of the range that each pixel has reached, not clipped, as an
-# array of float, shape (H, W). Where nothing can be told apart it is middle grey.
+# array of float, shape (H, W). Missing pixels come filled with the sky. Where nothing can be told
+# apart the share is that of middle grey.
 
 
 def _asinh(pixels, level, sigma, missing, kind, softening=3.0):
@@ -406,7 +414,7 @@ def _asinh(pixels, level, sigma, missing, kind, softening=3.0):
 
     if not sigma > 0:
         return np.full(pixels.shape, 128 / 255)
-    deviation = np.where(missing, 0.0, (pixels - level) / sigma)  # in units of sigma
+    deviation = (pixels - level) / sigma
     row, column = (max(0, side // 2 - 5) for side in pixels.shape)
     centre = deviation[row : row + 11, column : column + 11]
     if kind == DIFFERENCE:
@@ -426,7 +434,7 @@ def _faint(pixels, level, sigma, missing, kind):
 
     if kind != DIFFERENCE or not sigma > 0:
         return _asinh(pixels, level, sigma, missing, kind, softening=0.5)
-    deviation = np.where(missing, 0.0, (pixels - level) / sigma)
+    deviation = (pixels - level) / sigma
     limit = np.arcsinh(max(4, np.abs(deviation).max()))
     return (np.arcsinh(deviation) + limit) / (2 * limit)
 
@@ -436,21 +444,21 @@ def _zscale(pixels, level, sigma, missing, kind):
     from astropy.visualization import ZScaleInterval
 
     values = pixels[~missing]
-    return _linear(pixels, missing, *(ZScaleInterval().get_limits(values) if values.size else ()))
+    return _linear(pixels, *(ZScaleInterval().get_limits(values) if values.size else ()))
 
 
 def _minmax(pixels, level, sigma, missing, kind):
     """Scale linearly from the lowest pixel to the highest."""
     values = pixels[~missing]
-    return _linear(pixels, missing, *((values.min(), values.max()) if values.size else ()))
+    return _linear(pixels, *((values.min(), values.max()) if values.size else ()))
 
 
-def _linear(pixels, missing, low=0.0, high=0.0):
+def _linear(pixels, low=0.0, high=0.0):
     import numpy as np
 
     if not high > low:
         return np.full(pixels.shape, 128 / 255)
-    return np.where(missing, 0.0, (pixels - low) / (high - low))
+    return (pixels - low) / (high - low)
 
 
 # What a look can name -> how it is called, what does it. Another stretch is another line.
@@ -483,6 +491,7 @@ def shade(stamp, look):
     else:
         level, sigma, missing = sky(pixels)
         missing = stamp.missing if eight_bits else missing  # black is a value there
+        pixels = _filled(pixels, level, missing)
         share = SCALINGS[look.scaling][1](pixels, level, sigma, missing, stamp.kind)
     share = (share - look.bias) * look.contrast + 0.5
     return _gray(1 - share if look.inverted else share)
