@@ -74,7 +74,7 @@ KEYS = (
     Key(("p", "P"), "picture", "p", "save a picture card of the detection, to post", "Picture"),
     Key(("c", "C"), "copy", "c", "copy the Object ID; so does a click on it"),
     Key(("question", "F1"), "help", "?, F1", "open and close this window"),
-    Key(("Escape",), "escape", "Escape", "cancel the comment of an Other; close this window"),
+    Key(("Escape",), "escape", "Escape", "cancel a comment; close this window; leave a button"),
 )
 POINTER_HELP = (
     ("right drag", "on a stamp: across for brightness, up and down for contrast"),
@@ -138,7 +138,7 @@ class Button(tk.Label):
         )
         self.text, self.invoke, self._marked = text, command, False
         self._guarded, self._armed, self._acted_at = guarded, False, -DOUBLE_CLICK
-        self._awake = True
+        self._awake, self._glowing = True, False
         self.bind("<ButtonPress-1>", self._press)
         self.bind("<ButtonRelease-1>", self._release)
         self.bind("<Enter>", lambda _: self._paint(self._lit))
@@ -156,6 +156,8 @@ class Button(tk.Label):
     def _paint(self, colour):
         if not self._awake:
             colour = GROUND if self._colour == GROUND else ASLEEP
+        if self._glowing:
+            colour = self._pressed
         quiet = self._colour == GROUND  # a tool, which must not outshine the labels
         self.configure(
             background=colour,
@@ -165,8 +167,13 @@ class Button(tk.Label):
 
     def light_up(self):
         """Show for a moment that it was pressed."""
-        self.configure(background=self._pressed, highlightbackground=self._pressed)
-        self.after(LIGHT_UP, self._paint, self._colour)
+        self._glowing = True
+        self._paint(self._pressed)
+        self.after(LIGHT_UP, self._dim)
+
+    def _dim(self):
+        self._glowing = False
+        self._paint(self._colour)
 
     def wake(self, awake):
         """Show whether the button does anything at the moment."""
@@ -257,12 +264,15 @@ class Comment:
         Of the detection that the comment is about.
     earlier : sequence of str
         Comments that can be had again by their number, from 1.
+    read : callable
+        ``read(text)`` returns the comment that a line stands for, or raises `labels.LabelError`.
     done : callable
-        ``done(objid, text)`` with the line as typed; empty if it was cancelled. Called once.
+        ``done(objid, comment)``, the comment empty if it was cancelled or refused. Called once.
     """
 
-    def __init__(self, root, tell, objid, earlier, done):
-        self._root, self._tell, self._objid, self._done = root, tell, objid, done
+    def __init__(self, root, tell, objid, earlier, read, done):
+        self._root, self._tell, self._objid = root, tell, objid
+        self._understand, self._done = read, done
         self._dialog = None
         self.in_terminal = session.has_terminal()
         lines = ["A number takes an earlier comment:"] if earlier else []
@@ -287,8 +297,12 @@ class Comment:
                 "That line was longer than a terminal takes: its end is lost, say it shorter."
             )
             self._end("")
-        else:
-            self._end(line.decode(errors="replace"))
+            return
+        try:
+            self._end(self._understand(line.decode(errors="replace")))
+        except labels.LabelError as error:
+            self._tell(str(error))
+            self._end("")
 
     def _open_dialog(self, prompt):
         self._dialog = dialog = tk.Toplevel(self._root, class_="ArtifactSpy", background=GROUND)
@@ -296,7 +310,8 @@ class Comment:
         dialog.transient(self._root)
         # below the stamps, which the comment is about
         x, y = self._root.winfo_rootx(), self._root.winfo_rooty()
-        dialog.geometry(f"+{x + 40}+{y + int(self._root.winfo_height() * 0.75)}")
+        y += int(self._root.winfo_height() * 0.86)
+        dialog.geometry(f"+{x + 40}+{min(y, self._root.winfo_screenheight() - 220)}")
         dialog.protocol("WM_DELETE_WINDOW", self.cancel)
         colours = {"background": GROUND, "foreground": INK, "font": "artifactspy"}
         tk.Label(dialog, text=prompt, justify="left", **colours).pack(
@@ -304,10 +319,18 @@ class Comment:
         )
         entry = tk.Entry(dialog, width=60, insertbackground=INK, **{**colours, "background": CELL})
         entry.pack(padx=16, pady=(4, 16))
-        entry.bind("<Return>", lambda _: self._end(entry.get()))
-        entry.bind("<KP_Enter>", lambda _: self._end(entry.get()))
+        self._complaint = tk.Label(dialog, wraplength=600, justify="left", **colours)
+        entry.bind("<Return>", lambda _: self._entered(entry.get()))
+        entry.bind("<KP_Enter>", lambda _: self._entered(entry.get()))
         entry.bind("<Escape>", lambda _: self.cancel())
         entry.focus_set()
+
+    def _entered(self, text):
+        try:
+            self._end(self._understand(text))
+        except labels.LabelError as error:  # what was typed stays, to be mended
+            self._complaint.configure(text=str(error), foreground=BAD_NEWS)
+            self._complaint.pack(anchor="w", padx=16, pady=(0, 16))
 
     def cancel(self):
         """Ask no longer."""
@@ -364,7 +387,7 @@ class View:
             for button in (2, 3):  # the right one is 2 on macOS
                 cell.bind(f"<ButtonPress-{button}>", self._grasp)
                 cell.bind(f"<B{button}-Motion>", self._drag)
-                cell.bind(f"<Double-ButtonPress-{button}>", lambda _: self._stretched(None, None))
+                cell.bind(f"<Double-ButtonPress-{button}>", self._let_back)
 
     def place(self, fit):
         """Take the places that a `Layout` gives."""
@@ -497,6 +520,10 @@ class View:
     def _grasp(self, event):
         self._grip = event.x, event.y, *self.stretch
 
+    def _let_back(self, _):
+        self._grip = None  # a hand that trembles must not drag on from where it was
+        self._stretched(None, None)
+
     def _drag(self, event):
         if self._grip:
             x, y, bias, contrast = self._grip
@@ -564,7 +591,7 @@ class Window:
         )
         self._objid.bind("<ButtonRelease-1>", lambda _: self.copy())
         self._back = Button(root, "Back  ⌫", "neutral", self.back, self._font, guarded=False)
-        self._help = Button(root, "Help  ?", "neutral", self.help, self._font, guarded=False)
+        self._help = Button(root, "Help  ?", "neutral", self.help, self._font)
         self._tools = {
             key.action: Button(
                 root,
@@ -637,8 +664,8 @@ class Window:
         self._message.place(y=bottom + 1.6 * unit + fit.keys, height=2.8 * unit, **line)
         self._message.configure(wraplength=width - 2 * fit.left)
         self._status.place(y=height - 2.4 * unit, height=1.6 * unit, **line)
-        x, y = width - fit.left - 17 * unit, height - 2.4 * unit
-        self._pixel.place(x=x, y=y, width=17 * unit, height=1.6 * unit)
+        if self._pixel.winfo_manager():
+            self._pointed(self._pixel.cget("text"))
         self._trough.place(y=height - 0.6 * unit, height=unit // 4, **line)
         if self._notice.winfo_manager():
             self._announce(self._notice.cget("text"))
@@ -661,9 +688,8 @@ class Window:
             button.wake(self._painted[1] is not None and not self._comment)
             button.mark(page.answer is not None and page.answer.action == name)
         self._status.configure(text=self._status_text(page))
-        if page.detection:
-            done, total = self.session.progress(page.detection)
-            self._bar.place(relwidth=done / total, relheight=1)
+        done, total = self.session.progress()
+        self._bar.place(relwidth=done / total, relheight=1)
 
     def _paint(self, page):
         new = page.detection != self._painted[0] or self._painted[1] is None
@@ -780,21 +806,19 @@ class Window:
 
     def _ask(self, objid):
         offered = self.session.comments[: session.OFFERED]
-        self._comment = Comment(self.root, self._tell, objid, offered, self._commented)
+        self._comment = Comment(
+            self.root, self._tell, objid, offered, self.session.comment, self._commented
+        )
         where = "in the terminal" if self._comment.in_terminal else "in the dialog"
         self.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK, False)
         self.refresh()
 
-    def _commented(self, objid, text):
+    def _commented(self, objid, comment):
         self._comment = None
-        self.say("No comment: nothing was labelled.", aloud=False)
-        try:
-            comment = self.session.comment(text)
-        except labels.LabelError as error:
-            self.say(str(error), BAD_NEWS)
+        if comment:
+            self._label(objid, "Other", comment)
         else:
-            if comment:
-                self._label(objid, "Other", comment)
+            self.say("No comment: nothing was labelled.", aloud=False)
         self.refresh()
 
     def _label(self, objid, name, comment=""):
@@ -852,9 +876,11 @@ class Window:
             self.say(f"{text}{comment}. Enter keeps it. {verdict}", colour, aloud=False)
 
     def escape(self):
-        """Cancel the comment that is asked for."""
+        """Cancel the comment that is asked for; else no button has the focus any longer."""
         if self._comment:
             self._comment.cancel()
+        else:
+            self.root.focus_set()
 
     def copy(self):
         """Put the Object ID on the clipboard."""
@@ -865,7 +891,8 @@ class Window:
 
     def picture(self):
         """Save a picture card of the detection."""
-        self.session.save_card()
+        if not self.session.save_card():
+            self.say("There is nothing to make a picture of.", aloud=False)
 
     # How the stamps look
 
@@ -928,7 +955,13 @@ class Window:
         self._look_changed(self._look._replace(bias=bias, contrast=contrast))
 
     def _pointed(self, text):
-        self._pixel.configure(text=text)
+        self._pixel.configure(text=f"  {text}")
+        if text:
+            fit, width, height = self._layout
+            y = height - 2.4 * fit.unit
+            self._pixel.place(x=width - fit.left, y=y, height=1.6 * fit.unit, anchor="ne")
+        else:
+            self._pixel.place_forget()
 
     def kept(self):
         """Return how the window is left, for the next time: {name: text}."""
@@ -938,7 +971,9 @@ class Window:
         return {"window": size, "marks": marks, **look}
 
     def help(self):
-        """Open the Help window; the keys that label work in it too."""
+        """Open the Help window, in which the keys work too, or close it; return True."""
+        if guide.close(self.root):
+            return True
         keys = [(key.shown, key.what) for key in KEYS]
         label_keys = f"{labels.LABELS[0].key} to {labels.LABELS[-1].key}"
         keys.insert(0, (label_keys, "give the label that carries the number, and go on"))
@@ -947,6 +982,7 @@ class Window:
         )
         window.bind("<KeyPress>", self._key_pressed)
         window.bind("<KeyRelease>", self._key_released)
+        return True
 
     # The end
 

@@ -5,7 +5,6 @@ ask, as one PNG. Pillow is imported with the first card.
 """
 
 import io
-import textwrap
 
 import stamps
 
@@ -39,9 +38,8 @@ def draw(triplet, look, objid, said, comment, about):
     from PIL import Image, ImageDraw
 
     width = 3 * SIDE + 4 * GAP
-    across = int(width / (0.56 * TEXT))  # characters: letters are about that wide
-    lines = textwrap.wrap(f"{said}: {comment}" if comment else said, across) or [""]
-    foot = textwrap.wrap(about, across)
+    lines = _wrap(f"{said}: {comment}" if comment else said, width - 2 * GAP)
+    foot = _wrap(about, width - 2 * GAP)
     top = 3 * GAP + LARGE + TEXT
     height = top + SIDE + GAP + (len(lines) + len(foot)) * int(1.5 * TEXT) + GAP
     picture = Image.new("RGB", (width, height), GROUND)
@@ -60,6 +58,22 @@ def draw(triplet, look, objid, said, comment, about):
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
+
+
+def _wrap(text, width):
+    """Part a text into lines that are no wider than so many pixels."""
+    font, lines = _font(TEXT), [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        lines.append("")
+        for letter in word:  # which may be wider than a line by itself
+            if font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
 
 
 def _font(size):

@@ -29,8 +29,20 @@ QUESTIONS = (
 )
 
 
+def close(parent):
+    """Close the Help window, and tell whether it was open."""
+    windows = [
+        child
+        for child in parent.winfo_toplevel().winfo_children()
+        if isinstance(child, tk.Toplevel) and child.title() == "ArtifactSpy: help"
+    ]
+    for window in windows:
+        window.destroy()
+    return bool(windows)
+
+
 def show(parent, contact, unit, keys):
-    """Open the Help window, or bring it to the front if it is open.
+    """Open the Help window.
 
     Parameters
     ----------
@@ -46,24 +58,15 @@ def show(parent, contact, unit, keys):
     -------
     tkinter.Toplevel
     """
-    for child in parent.winfo_toplevel().winfo_children():
-        if isinstance(child, tk.Toplevel) and child.title() == "ArtifactSpy: help":
-            if child.unit == unit:
-                child.deiconify()
-                child.lift()
-                return child
-            child.destroy()  # the labelling window has another size now
     window = tk.Toplevel(parent, class_="ArtifactSpy", background=PAPER)
     window.title("ArtifactSpy: help")
-    window.unit = unit
     width = min(unit * 46, parent.winfo_screenwidth() - 40)
     height = min(unit * 50, parent.winfo_screenheight() - 80)
     # beside the labelling window if the screen has room for both
     beside = parent.winfo_rootx() + parent.winfo_width()
     left = max(0, min(beside, parent.winfo_screenwidth() - width))
     window.geometry(f"{width}x{height}+{left}+{max(0, parent.winfo_rooty())}")
-    for key in ("<Escape>", "<F1>", "<question>"):
-        window.bind(key, lambda _: window.destroy())
+    window.bind("<Escape>", lambda _: window.destroy())
     bar = tk.Scrollbar(window, background="#4a4e56", activebackground=DIM, troughcolor=PAPER)
     bar.configure(borderwidth=0, highlightthickness=0)
     plain = _font(parent, unit)

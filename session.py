@@ -623,7 +623,8 @@ class Session:
     def _make_card(self, detection, triplet, look, answer):
         when = datetime.now(timezone.utc)
         folder = self.settings.home / "pictures"
-        path = folder / f"{detection.objid}--{when:%Y-%m-%d_%H-%M-%S}.png"
+        time = f"{when:%Y-%m-%d_%H-%M-%S}-{when.microsecond // 1000:03d}"
+        path = folder / f"{detection.objid}--{time}.png"
         said = labels.BY_NAME[answer.action].text if answer else "not labelled yet"
         about = f"{detection.chunk}, {self.settings.user}, {when:%Y-%m-%d %H:%M:%S} UTC"
         if self.settings.contact:
@@ -792,8 +793,14 @@ class Session:
         pictures = drawing.pictures if wanted else None
         return Page(detection, pictures, self._answers.get(objid), self._triplets.get(objid))
 
-    def progress(self, detection):
-        """Return how many detections of this one's chunk are dealt with, and how many it has."""
+    def progress(self):
+        """Return how many detections of this page's chunk are dealt with, and how many it has.
+
+        Past the end of the line that is the last chunk's, and 0 of 1 before there is any.
+        """
+        if not self._line:
+            return 0, 1
+        detection = self._line[min(self._at, len(self._line) - 1)]
         objids = self._chunks[detection.chunk].objids
         return sum(objid in self._answers for objid in objids), len(objids)
 
@@ -983,13 +990,20 @@ class Session:
         return truth.place if truth and objid in self._answers else None
 
     def save_card(self):
-        """Write a picture of this page for others to see, in the background, and say where."""
+        """Write a picture of this page for others to see, in the background, and say where.
+
+        Returns
+        -------
+        bool
+            False if there is nothing to be seen.
+        """
         page = self.page()
         if page.triplet:
             look = self._want[1]
             self._work(
                 self._errands, self._make_card, page.detection, page.triplet, look, page.answer
             )
+        return page.triplet is not None
 
     def back(self):
         """Go one page back, and tell whether there is one."""

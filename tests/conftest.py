@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "stamps"
 sys.path.insert(0, str(ROOT))
 
+import artifactspy  # noqa: E402
 import labels  # noqa: E402
 
 KINDS = ("srch", "temp", "diff")
@@ -258,18 +259,33 @@ class Program:
 
     def label(self, key, act=None):
         """Press a label key until its row is on disk and the picture gone; return that row."""
-        before, picture = len(self.rows()), self.stamps_on_screen()
+        wait_until(self.is_painted, what="a picture to label")
+        before, picture = len(self.rows()), self.difference()
         act = act or (lambda: self.screen.key(key))
         self.repeat(act, lambda: len(self.rows()) > before)
         assert len(self.rows()) == before + 1
-        wait_until(lambda: self.stamps_on_screen() != picture, what="the next picture")
+        wait_until(lambda: self.difference() != picture, what="the next picture")
         return self.rows()[-1]
 
     def page_turns(self, act):
-        """Do something, and wait until the stamps on the screen have changed."""
-        before = self.stamps_on_screen()
+        """Do something, and wait until other stamps are on the screen."""
+        wait_until(self.is_painted, what="a picture")
+        before = self.difference()
         act()
-        wait_until(lambda: self.stamps_on_screen() != before, what="another picture")
+        wait_until(
+            lambda: self.difference() != before and self.is_painted(), what="another picture"
+        )
+
+    def difference(self):
+        """Return the pixels of the stamp that is painted last."""
+        fit = artifactspy.layout(self.width, self.height)
+        x = fit.left + 2 * (fit.side + fit.unit)
+        return self.screen.grab((x, fit.top, x + fit.side, fit.top + fit.side)).tobytes()
+
+    def is_painted(self):
+        """Tell whether there is a picture: a page that is still being read is blank."""
+        ground = bytes.fromhex(artifactspy.CELL[1:])
+        return self.difference().replace(ground, b"") != b""
 
     def stamps_on_screen(self):
         return self.screen.grab((0, 80, self.width * 0.78, self.height * 0.6)).tobytes()

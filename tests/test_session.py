@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 import queue
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
 from test_window import ask_for_comment
 
+import card
 import labels
 import session
 import stamps
@@ -132,10 +134,10 @@ class Desk:
         self.pump(lambda: until(self.session.page()))
         return self
 
-    def label(self, name):
+    def label(self, name, comment=""):
         objid = self.session.page().detection.objid
         self.session.painted()
-        self.session.label(objid, name)
+        self.session.label(objid, name, comment)
         self.pump(lambda: self.session.page().pictures or not self.session.page().detection)
         return objid
 
@@ -165,6 +167,19 @@ def desk(tmp_path):
 def put(tmp_path, name, members):
     (tmp_path / "data" / "chunks").mkdir(parents=True, exist_ok=True)
     return tarball(tmp_path / "data" / "chunks" / name, members)
+
+
+def test_what_is_on_screen_stays_until_it_is_drawn_anew(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    subject.session.painted()
+    before = subject.session.page().pictures
+    subject.session.show_as(80, stamps.Look(inverted=True))
+    assert subject.session.page().pictures is before
+    subject.pump(lambda: subject.session.page().pictures is not before)
+    assert subject.session.page().pictures[0].startswith(b"P6 80 80 ")
+    subject.label("Good")  # and the next one is drawn in the same way
+    assert subject.session.page().pictures[0].startswith(b"P6 80 80 ")
 
 
 def test_a_chunk_that_arrives_leaves_the_page_on_screen(desk, tmp_path):
@@ -344,6 +359,169 @@ def test_an_errand_that_is_just_starting_can_be_stopped(desk):
     assert subject.sync.call("upload") == (0, "No labels are waiting to be sent.")
     subject.sync.stop()
     assert subject.sync.call("upload") == (1, "Stopped; nothing is lost.")
+
+
+def test_comments_given_before_can_be_had_again_by_their_number(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 15)))
+    subject = desk().open()
+    assert subject.session.comment(" 7 ") == "7"  # nothing is offered yet
+    for comment in ("one", "two", "one", ""):
+        subject.label("Other" if comment else "Good", comment)
+    assert subject.session.comments == ["one", "two"]  # the latest first, each once
+    assert subject.session.comment("2\n") == "two"
+    assert subject.session.comment("2 of them") == "2 of them"
+    for text in ("3", "0", "02", "12", "9" * 1999):
+        with pytest.raises(labels.LabelError, match="There is no comment [0-9]{1,9}: nothing was"):
+            subject.session.comment(text)
+    for number in range(10):
+        subject.label("Other", f"number {number}")
+    assert subject.session.comment("9") == "number 1"  # and no more than nine are offered
+    rows, _ = labels.read(subject.session._file.path)
+    assert [row.comment for row in rows[:4]] == ["one", "two", "one", ""]
+
+
+def test_the_pace_is_that_of_most_labels_whatever_a_pause_took(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 9)))
+    subject = desk().open()
+    for number, seconds in enumerate((2, 2, 3600, 2, 2, 2)):
+        assert (subject.session.pace is None) == (number < 5)
+        subject.session._shown_since = session.time.monotonic() - seconds
+        subject.label("Good")
+    assert abs(subject.session.pace - 30) < 1
+
+
+def test_the_summary_draws_how_often_each_label_was_given(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 9)))
+    subject = desk().open()
+    assert subject.session.summary() == ["No labels this time."]
+    for name in ("Good", "Marginal", "Good", "Good", "Unsure", "Good"):
+        subject.label(name)
+    subject.session.back()
+    subject.pump(lambda: subject.session.page().pictures)
+    subject.label("Unsure")  # the last Good: what counts is the latest
+    assert subject.session.summary()[1:] == [
+        f"  Marginal                      1  {'#' * 10}",
+        f"  Good                          3  {'#' * 30}",
+        f"  Unsure                        2  {'#' * 20}",
+    ]
+
+
+def test_the_summary_of_practice_sets_labels_against_truth(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 6)))
+    subject = desk().open()
+    made = ("Good", "Good", "Good", "BadSubtraction")
+    subject.session._truth = {
+        str(n): session.Truth(name, "HINT", (1, 25, 25)) for n, name in enumerate(made, 1)
+    }
+    for name in ("Good", "Marginal", "Good", "Unsure"):
+        subject.label(name)
+    lines = subject.session.summary()
+    at = lines.index("made as, down; labelled, across    1    2    3    4    5    6    7    8")
+    assert lines[at + 1 : at + 3] == [
+        "  1  BadSubtraction                .    .    .    .    .    .    1    .",
+        "  6  Good                          .    .    .    .    1    2    .    .",
+    ]
+    assert lines[-1] == "2 of 4 as they were made. Practice labels are not kept."
+
+
+def test_what_gives_practice_away_is_told_after_the_label_only(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    subject.session._truth = {"1": session.Truth("Good", "HINT", (1, 25, 30))}
+    assert subject.session.telling_place("1") is None and subject.session.verdict("1")[1] == ""
+    subject.label("Good")
+    assert subject.session.telling_place("1") == (1, 25, 30)
+    assert subject.session.telling_place("2") is None
+
+
+def test_what_others_said_is_told_after_the_label_only(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    votes = session.votes_of(tmp_path / "data" / "chunks" / "a--x.tar.gz")
+    votes.write_text('OBJID,USER,ACTION,COMMENT\n1,bob,Good,\n1,eve,Other,"a, b"\n1,joe,Good,\n')
+    subject = desk().open()
+    assert subject.session.verdict("1") == (None, "")
+    subject.label("Good")
+    assert subject.session.verdict("1") == (
+        None,
+        "1, the others: Good 2 (bob, joe); Other 1 (eve: a, b).",
+    )
+    subject.label("Good")
+    assert subject.session.verdict("2") == (None, "")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\0", b"1,bob\n", b'1,"bob,Good\n', b"a,b,c,d,e\n\0"]
+)
+def test_a_table_of_others_labels_that_cannot_be_read_changes_nothing(desk, tmp_path, content):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    (tmp_path / "data" / "chunks" / "a--x.csv").write_bytes(content)
+    subject = desk().open()
+    subject.label("Good")
+    assert subject.session.verdict("1") == (None, "") and not said_of_bugs(subject)
+
+
+def said_of_bugs(subject):
+    return [sentence for sentence in subject.said if "went wrong" in sentence]
+
+
+def test_the_labels_of_others_are_deleted_with_their_chunk(desk, tmp_path):
+    path = put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    votes = session.votes_of(path)
+    votes.write_text("1,bob,Good,\n")
+    sent = path.parent.parent / "labels" / "sent"
+    sent.mkdir(parents=True)
+    labels.LabelFile(sent, "ann").append(labels.row("1", "Good"), labels.row("2", "Good"))
+    subject = desk()
+    subject.session.start()
+    subject.pump(lambda: not path.exists())
+    wait_until(lambda: not votes.exists())
+
+
+def test_how_much_of_a_chunk_has_arrived_is_told(desk, hub):
+    (path,) = hub.glob("chunks/*.tar.gz")
+    data = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)  # a file that arrives as slowly as this test writes
+    line = os.open(path, os.O_RDWR)
+    subject = desk(hub)
+    subject.session.start()
+    os.write(line, data[: len(data) // 2])
+    subject.pump(lambda: subject.session.supply == "fetching the next chunk, 50%")
+    os.write(line, data[len(data) // 2 :])
+    os.close(line)
+    subject.session.show_as(60, stamps.Look())
+    subject.pump(lambda: subject.session.page().pictures)
+
+
+def test_a_card_tells_label_comment_and_where_it_is_from(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    told = []
+    real = card.draw
+    monkeypatch.setattr(card, "draw", lambda *words: told.append(words[2:]) or real(*words))
+    subject.session.save_card()
+    subject.pump(lambda: len(subject.said) == 1)
+    subject.label("Other", "no host")
+    subject.session.back()
+    subject.pump(lambda: subject.session.page().pictures)
+    subject.session.save_card()
+    subject.pump(lambda: len(subject.said) == 2)
+    assert [words[:3] for words in told] == [
+        ("1", "not labelled yet", ""),
+        ("1", labels.BY_NAME["Other"].text, "no host"),
+    ]
+    assert all(words[3].startswith("a--x, ann, ") and " UTC" in words[3] for words in told)
+
+
+def test_two_cards_within_a_second_do_not_overwrite_each_other(desk, tmp_path):
+    """Of the same detection in two looks, say, the first was lost."""
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    for number in (1, 2, 3):
+        subject.session.save_card()
+        subject.pump(lambda n=number: len(subject.said) == n)
+    paths = {sentence.partition(": ")[2] for sentence in subject.said}
+    assert len(paths) == 3
 
 
 def test_settings_that_cannot_be_kept_are_one_sentence(small_disk):

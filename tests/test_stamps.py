@@ -310,6 +310,118 @@ def test_whatever_the_pixels_scaling_gives_8_bits_and_no_warning(pixels, kind):
     assert missing[~np.isfinite(pixels)].all()
 
 
+# Looks
+
+
+LOOKS = st.builds(
+    stamps.Look,
+    st.sampled_from([*stamps.SCALINGS]),
+    st.booleans(),
+    st.floats(-0.5, 1.5),
+    st.floats(0.2, 20),
+)
+SIDES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=14)
+# what files hold for "no value", and what is next to the ends of floating point
+EDGES = [np.nan, np.inf, -np.inf, -3.4028235e38, 1e30, 9.9e29, -9.9e29, 1e-45, 0.0, 7.0]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    pixels=hnp.arrays(np.uint8, SIDES)
+    | hnp.arrays(np.float32, SIDES, elements=st.sampled_from(EDGES) | st.floats(width=32))
+    | hnp.arrays(np.float64, SIDES, elements=st.sampled_from(EDGES) | st.floats()),
+    kind=st.sampled_from(KINDS),
+    look=LOOKS,
+)
+def test_whatever_the_pixels_every_look_gives_8_bits_and_no_warning(pixels, kind, look):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if pixels.dtype == np.uint8:
+            stamp = stamps.Stamp(pixels, pixels, np.zeros(pixels.shape, bool), kind)
+        else:
+            stamp = stamps.Stamp(pixels, *stamps.scale(pixels, kind), kind)
+        before = stamp.gray.copy()
+        gray = stamps.shade(stamp, look)
+    assert gray.dtype == np.uint8 and gray.shape == pixels.shape
+    assert np.array_equal(stamp.gray, before)
+
+
+@pytest.mark.parametrize("name", [*stamps.SCALINGS])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sentinel_of_double_precision_gives_no_warning(name, kind):
+    """Divided by what the sky scatters, the lowest double overflowed."""
+    pixels = noise(sky=0.0, sigma=1e-3)
+    pixels[3:6] = np.finfo("f8").min
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stamp = stamps.read(fits_bytes(pixels), ".fits", kind)
+        gray = stamps.shade(stamp, stamps.Look(name, contrast=2.0))
+    assert stamp.missing.sum() == 3 * 51 and len(set(gray[~stamp.missing])) > 50
+
+
+def test_the_first_look_is_how_a_stamp_was_read_and_inverting_it_twice_too():
+    for kind in KINDS:
+        stamp = stamps.read(fits_bytes(noise()), ".fits", kind)
+        assert np.array_equal(stamps.shade(stamp, stamps.Look()), stamp.gray)
+        inverted = stamps.shade(stamp, stamps.Look(inverted=True)).astype(int)
+        assert np.abs(inverted + stamp.gray - 255).max() <= 1  # each is rounded
+    picture = stamps.read(gif(1), ".gif", "srch")
+    assert np.array_equal(stamps.shade(picture, stamps.Look(inverted=True)), 255 - picture.gray)
+
+
+def test_bias_and_contrast_work_on_the_values_and_not_on_8_bits():
+    pixels = noise()
+    pixels[3, 3:6], pixels[9, 3:6] = 400, 700  # both white, being rarer than the 99.5th percentile
+    stamp = stamps.read(fits_bytes(pixels), ".fits", "srch")
+    low, high = (47, 4), (41, 4)  # rows are counted from the top
+    assert stamp.gray[low] == stamp.gray[high] == 255
+    gray = stamps.shade(stamp, stamps.Look(bias=1.2, contrast=0.5))
+    assert gray[low] < gray[high] < 255
+    # and with contrast the faint is told apart more finely than 8 bits of the whole range do
+    hard = stamps.shade(stamp, stamps.Look(bias=0.3, contrast=10.0))
+    sky = stamp.gray == np.median(stamp.gray)
+    assert len(set(hard[sky])) > 5
+
+
+def test_bias_is_middle_grey_and_contrast_the_slope():
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    stamp = stamps.Stamp(ramp, ramp, ramp < 0)
+    gray = stamps.shade(stamp, stamps.Look(bias=0.25, contrast=2.0)).astype(int)
+    assert np.abs(gray - np.clip(2 * (ramp.astype(int) - 63.75) + 127.5, 0, 255)).max() <= 0.5
+
+
+def test_zscale_and_lowest_to_highest_are_linear_between_their_limits():
+    from astropy.visualization import ZScaleInterval
+
+    pixels = noise() + np.linspace(0, 50, 51)
+    pixels[0, 0] = np.nan
+    stamp = stamps.read(fits_bytes(pixels), ".fits", "srch")
+    there = stamp.pixels[~stamp.missing]
+    for name, (low, high) in (
+        ("minmax", (there.min(), there.max())),
+        ("zscale", ZScaleInterval().get_limits(there)),
+    ):
+        gray = stamps.shade(stamp, stamps.Look(name))[~stamp.missing]
+        wanted = 255 * np.clip((there - low) / (high - low), 0, 1)
+        assert np.abs(gray - wanted).max() <= 0.5001
+    minmax = stamps.shade(stamp, stamps.Look("minmax"))[~stamp.missing]
+    assert minmax.min() == 0 and minmax.max() == 255
+
+
+def test_the_harder_asinh_lifts_what_is_faint_and_keeps_difference_around_grey():
+    pixels = noise(sigma=1.0)
+    pixels[20:30, 20:30] += 4
+    pixels[25, 25] += 500
+    stamp = stamps.read(fits_bytes(pixels), ".fits", "srch")
+    block = np.s_[22:24, 22:24]
+    usual, faint = (stamps.shade(stamp, stamps.Look(name))[block] for name in ("asinh", "faint"))
+    assert faint.mean() > usual.mean() + 20
+    difference = stamps.read(fits_bytes(pixels), ".fits", "diff")
+    gray = stamps.shade(difference, stamps.Look("faint"))
+    assert abs(np.median(gray) - 127.5) < 6
+    assert gray[25, 25] == 255 > gray[22:24, 22:24].max() > gray[22:24, 22:24].min() > 128
+
+
 # Drawing
 
 
@@ -327,6 +439,32 @@ def test_a_picture_keeps_the_shape_of_its_stamp():
     gray = np.zeros((20, 40), np.uint8)
     picture = Image.open(io.BytesIO(stamps.picture(stamps.Stamp(gray, gray, gray > 0), 100)))
     assert picture.size == (100, 50)
+
+
+@pytest.mark.parametrize("look", [stamps.Look(name, True, 0.2, 3.0) for name in stamps.SCALINGS])
+def test_missing_pixels_keep_their_colour_in_every_look(look):
+    pixels = noise()
+    pixels[10:20, 30:40] = np.nan
+    stamp = stamps.read(fits_bytes(pixels), ".fits", "temp")
+    picture = np.asarray(Image.open(io.BytesIO(stamps.picture(stamp, 51, look))))
+    violet = (picture == stamps.MISSING_COLOUR).all(axis=2)
+    assert np.array_equal(violet, stamp.missing) and violet.sum() == 100
+
+
+def test_stamps_of_different_shapes_share_one_zoom():
+    shapes = (60, 40), (30, 30), (1, 1)
+    arrays = [np.full(shape, 90, np.uint8) for shape in shapes]
+    triplet = [stamps.Stamp(array, array, array > 99) for array in arrays]
+    sizes = [
+        Image.open(io.BytesIO(ppm)).size for ppm in stamps.pictures(triplet, 300, stamps.Look())
+    ]
+    assert sizes == [(200, 300), (150, 150), (5, 5)]
+    array = np.full((1024, 3), 90, np.uint8)
+    triplet[0] = stamps.Stamp(array, array, array > 99)
+    sizes = [
+        Image.open(io.BytesIO(ppm)).size for ppm in stamps.pictures(triplet, 300, stamps.Look())
+    ]
+    assert sizes == [(1, 300), (9, 9), (1, 1)]  # never less than a pixel
 
 
 # Real stamps

@@ -12,6 +12,7 @@ from conftest import KINDS, ROOT, cluster, fill, gif, hold, tarball, triplets, v
 
 import artifactspy
 import labels
+import stamps
 
 
 def button(program, name):
@@ -42,6 +43,52 @@ def test_everything_fits_into_the_window(width, height):
     # beside the stamps: Object ID, Back and Help above, the labels' buttons below
     beside = [label for label in labels.LABELS if label.place == "side"]
     assert fit.side >= 5.4 * fit.unit + len(beside) * (fit.keys + fit.unit // 2)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {},
+        {"bias": "0.5"},
+        {"scaling": "none", "inverted": "True", "bias": "0.7", "contrast": "2"},
+        {"scaling": "asinh", "inverted": "no", "bias": "nan", "contrast": "nan"},
+        {"scaling": "asinh", "inverted": "no", "bias": "0.5", "contrast": "inf"},
+        {"scaling": "asinh", "inverted": "no", "bias": "9", "contrast": "1"},
+        {"scaling": "asinh", "inverted": "no", "bias": "a", "contrast": ""},
+    ],
+)
+def test_a_look_that_cannot_be_is_not_taken_from_the_settings(kept):
+    assert artifactspy.look_of(kept) == (stamps.Look(), None)
+
+
+def test_a_look_is_taken_from_the_settings_as_it_was_kept():
+    for look in (stamps.Look(), stamps.Look("zscale", True, -0.25, 12.5)):
+        kept = {name: str(value) for name, value in look._asdict().items()}
+        for text, marks in (("yes", True), ("no", False), ("", None)):
+            assert artifactspy.look_of({**kept, "marks": text}) == (look, marks)
+
+
+@pytest.mark.parametrize(
+    "kept, size",
+    [
+        ("1100x640", "1100x640"),
+        ("99999x99999", "1600x940"),
+        ("1x1", "800x450"),
+        ("-5x-5", "800x450"),
+        ("wide", "1280x600"),
+        ("1e3x600", "1280x600"),
+        ("1x2x3", "1280x600"),
+    ],
+)
+def test_the_window_is_as_large_as_it_was_left_but_never_larger_than_the_screen(kept, size):
+    class Root:
+        def winfo_screenwidth(self):
+            return 1600
+
+        def winfo_screenheight(self):
+            return 1000
+
+    assert artifactspy.size_of_window(Root(), {"window": kept}) == size
 
 
 # Labelling
@@ -474,6 +521,54 @@ def test_the_window_can_be_closed_while_a_comment_is_typed(start, hub):
     program.terminal.send("half a comm")
     assert program.close() == 0
     assert verified(hub) == {row.objid: "BadSubtraction"}
+
+
+def test_the_window_can_be_closed_while_a_dialog_asks_and_help_is_open(start, hub):
+    asked, go = hold(hub)
+    program = start("--hub", hub, "--user", "ann", terminal=False).open_window()
+    row = program.label("1")
+    program.screen.key("question")
+    wait_until(lambda: program.screen.window("ArtifactSpy: help"))
+
+    def dialog():
+        return program.screen.window("ArtifactSpy: comment")
+
+    program.repeat(lambda: program.screen.key("8"), dialog)
+    place = dialog().get_geometry()
+    program.screen.point(place.x + place.width // 2, place.y + place.height - 4)
+    for key in "abc":
+        program.screen.key(key)
+    program.screen.close_window(program.window)
+    wait_until(asked.exists)
+    assert not dialog()  # nobody is asked for what could not be sent any more
+    go.touch()
+    assert program.end() == 0
+    assert verified(hub) == {row.objid: "BadSubtraction"}
+    assert (
+        not (program.data / "artifactspy.log").exists()
+        or "Traceback" not in (program.data / "artifactspy.log").read_text()
+    )
+
+
+def test_the_window_can_be_closed_while_a_chunk_is_fetched(start, hub, tmp_path):
+    data = tmp_path / "data"
+    given = {
+        "ARTIFACTSPY_HUB": str(hub),
+        "ARTIFACTSPY_USER": "ann",
+        "ARTIFACTSPY_REALM": "none",
+        "ARTIFACTSPY_DATA": str(data),
+    }
+    (data / "chunks").mkdir(parents=True)
+    subprocess.run([ROOT / "sync.sh", "fetch"], env={**os.environ, **given}, check=True)
+    asked, go = hold(hub, "next")
+    program = start("--hub", hub, "--user", "ann").open_window()
+    wait_until(asked.exists)
+    row = program.label("6")
+    start_of_end = time.monotonic()
+    assert program.close() == 0
+    assert time.monotonic() - start_of_end < 8  # nobody waits for the hub, which never answered
+    assert not go.exists() and verified(hub) == {row.objid: "Good"}
+    assert [path.suffix for path in (data / "chunks").iterdir()] == [".gz"]
 
 
 def test_an_upload_that_fails_says_what_is_safe_and_the_next_start_sends_it(start, hub):
