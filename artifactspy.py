@@ -412,7 +412,7 @@ class View:
         for cell, image in zip(self._cells, self._images):
             cell.itemconfigure(image, state="normal" if pictures else "hidden")
         for photo, picture in zip(self._photos, pictures or ()):
-            photo.configure(data=picture, format="ppm")
+            photo.configure(data=picture, format="ppm")  # Tk's reader of PGM, too
         self._triplet, self._place = pictures and triplet, place
         self.draw_marks()
         self._read_pointer()
@@ -728,7 +728,7 @@ class Window:
     def _status_text(self, page):
         parts = []
         if page.detection:
-            parts.append(f"{page.detection.number} of {page.detection.total}")
+            parts.append(f"{page.detection.number} of {self.session.progress()[1]}")
         given = len(self.session.given)
         today = f"{self.session.today} today"
         parts.append(f"{given} this session, {today}" if given else today)

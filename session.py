@@ -37,6 +37,8 @@ import labels
 import stamps
 
 ROOT = Path(__file__).resolve().parent
+PORTION = 10  # triplets of a chunk that are read before other pictures have their turn
+KEPT = 2  # chunks whose stamps stay in memory; those of others are read again
 RUNNING_LOW = 50  # detections left at which the next chunk is fetched
 RETRY = (30, 60, 120, 240, 300)  # seconds between attempts while the hub cannot be reached
 OFFERED = 9  # earlier comments, to be had by number
@@ -372,7 +374,6 @@ class Detection(NamedTuple):
     objid: str
     chunk: str
     number: int  # in its chunk, from 1
-    total: int  # of its chunk
 
 
 class Page(NamedTuple):
@@ -428,6 +429,7 @@ class Session:
         self._owed = []  # rows of skipped detections that the disk had no room for
         self._line, self._at, self._seen = [], 0, 0
         self._chunks, self._versions = {}, {}
+        self._kept = []  # names of the chunks whose stamps are in memory, the latest last
         self._answers, self._unreadable = {}, {}
         self._want = 0, stamps.Look()  # side in screen pixels, 0 as long as there is no window
         self._drawn, self._triplets = {}, {}  # of this page's detection and its neighbours
@@ -568,14 +570,41 @@ class Session:
                     self._say, f"{path.name!r} is passed over: rename it to plain letters."
                 )
                 continue
-            chunk = stamps.Chunk(path)
-            objids = {*chunk.objids, *chunk.incomplete}
-            answers = self._of_label_files(
-                lambda files, objids=objids: labels.latest(files, objids), "open", "waiting", "sent"
-            )
-            self._deliver(self._arrived, chunk, answers, _read_votes(path))
+            self._open(stamps.Chunk(path, at_once=False))
             return  # the first picture comes before the next chunk
         self._deliver(self._scanned)
+
+    def _open(self, chunk):
+        """Read a portion of a chunk, and queue for the next: the window may wait for a picture."""
+        first = not chunk.objids and not self._line
+        chunk.read(PORTION)
+        if not chunk.whole:
+            self._work(self._reader, self._open, chunk)
+        if chunk.whole or first:
+            objids = {*chunk.objids, *chunk.incomplete}
+            answers = self._of_label_files(
+                lambda files: labels.latest(files, objids), "open", "waiting", "sent"
+            )
+            # the very first picture need not wait for the rest, unless Back must know that
+            if chunk.whole or not answers:
+                votes = _read_votes(chunk.path)
+                there = tuple(chunk.objids), chunk.whole
+                self._deliver(self._arrived, chunk, *there, answers, votes)
+        if chunk.whole and len(self._kept) < KEPT:
+            self._kept.append(chunk.name)
+        elif chunk.whole:
+            chunk.forget()
+
+    def _triplet(self, detection):
+        """Read a triplet, and keep the stamps of the chunks used last."""
+        name = detection.chunk
+        if name in self._kept:
+            self._kept.remove(name)
+        elif self._chunks[name].whole and len(self._kept) == KEPT:
+            self._chunks[self._kept.pop(0)].forget()
+        if self._chunks[name].whole:
+            self._kept.append(name)
+        return self._chunks[name].triplet(detection.objid)
 
     def _drop_finished(self):
         """Delete the chunks whose every detection is dealt with and acknowledged by the hub."""
@@ -584,7 +613,8 @@ class Session:
         for path in self._folder("chunks").glob("*.tar.gz"):
             chunk = self._chunks.get(stamps.stem(path)) or stamps.Chunk(path)
             held = {*chunk.objids, *chunk.incomplete}
-            if held and not chunk.damage and held <= labels.latest(accepted, held).keys():
+            known = held and chunk.whole and not chunk.damage
+            if known and held <= labels.latest(accepted, held).keys():
                 path.unlink()
                 votes_of(path).unlink(missing_ok=True)
                 log.info("%s is done and acknowledged, and deleted here", chunk.name)
@@ -609,7 +639,7 @@ class Session:
     def _prepare(self, detection, want, triplet):
         if want == self._want:
             try:
-                triplet = triplet or self._chunks[detection.chunk].triplet(detection.objid)
+                triplet = triplet or self._triplet(detection)
                 pictures = stamps.pictures(triplet, *want)
             except stamps.StampError as error:
                 log.warning("%s: %s", detection, error, exc_info=error.__cause__)
@@ -653,7 +683,7 @@ class Session:
         if self._fetching:
             self._supply(f"fetching the next chunk, {min(share, 1):.0%}")
 
-    def _arrived(self, chunk, answers, votes):
+    def _arrived(self, chunk, objids, whole, answers, votes):
         if self._closing:
             return
         self._chunks[chunk.name] = chunk
@@ -661,8 +691,8 @@ class Session:
         self._answers = {**answers, **self._answers}
         known = {detection.objid for detection in self._line}
         every = [
-            Detection(objid, chunk.name, number, len(chunk.objids))
-            for number, objid in enumerate(chunk.objids, 1)
+            Detection(objid, chunk.name, number)
+            for number, objid in enumerate(objids, 1)
             if objid not in known
         ]
         old = [detection for detection in every if detection.objid in self._answers]
@@ -677,6 +707,9 @@ class Session:
         self._left += len(new)
         if self._brought is not None:
             self._brought += len(new)
+        if not whole:
+            self._show()
+            return
         if chunk.damage:
             self._say(
                 f"{chunk.path.name}: {chunk.damage}; {len(chunk.objids)} detections in it can be "

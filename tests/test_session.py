@@ -177,9 +177,9 @@ def test_what_is_on_screen_stays_until_it_is_drawn_anew(desk, tmp_path):
     subject.session.show_as(80, stamps.Look(inverted=True))
     assert subject.session.page().pictures is before
     subject.pump(lambda: subject.session.page().pictures is not before)
-    assert subject.session.page().pictures[0].startswith(b"P6 80 80 ")
+    assert subject.session.page().pictures[0].startswith(b"P5 80 80 ")
     subject.label("Good")  # and the next one is drawn in the same way
-    assert subject.session.page().pictures[0].startswith(b"P6 80 80 ")
+    assert subject.session.page().pictures[0].startswith(b"P5 80 80 ")
 
 
 def test_a_chunk_that_arrives_leaves_the_page_on_screen(desk, tmp_path):
@@ -211,10 +211,68 @@ def test_an_incomplete_copy_never_overwrites_a_label(desk, tmp_path):
     put(tmp_path, "b--y.tar.gz", members)
     chunk = stamps.Chunk(tmp_path / "data" / "chunks" / "b--y.tar.gz")
     subject.label("Good")
-    subject.session._arrived(chunk, {}, {})  # the reader had looked before the label was there
+    subject.session._arrived(
+        chunk, chunk.objids, True, {}, {}
+    )  # the reader had looked before the label was there
     subject.session._append()
     rows, _ = labels.read(subject.session._file.path)
     assert [(row.objid, row.action) for row in rows] == [("101", "Good")]
+
+
+def test_the_first_page_of_a_large_chunk_does_not_wait_for_the_last(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 61)))
+    subject = desk()
+    subject.session.start()
+    arrived = []
+
+    def take():
+        while not subject.calls.empty():
+            function, arguments = subject.calls.get()
+            if function == subject.session._arrived:
+                _, objids, whole, _, _ = arguments
+                arrived.append((len(objids), whole))
+            function(*arguments)
+        return len(arrived) > 1
+
+    wait_until(take)
+    assert arrived == [(session.PORTION, False), (60, True)]
+    assert [d.objid for d in subject.session._line] == [str(n) for n in range(1, 61)]
+    assert subject.session.progress() == (0, 60)
+
+
+def test_stamps_of_two_chunks_stay_in_memory_and_others_are_read_again(desk, tmp_path):
+    for letter, number in zip("abc", (1, 3, 5)):
+        put(tmp_path, f"{letter}--x.tar.gz", triplets([number, number + 1]))
+    subject = desk()
+    subject.open(lambda page: page.pictures and len(subject.session._line) == 6)
+    first = subject.session.page().pictures
+
+    def held():
+        return [name for name, chunk in subject.session._chunks.items() if chunk._parts]
+
+    assert held() == ["a--x", "b--x"]
+    for _ in range(5):
+        subject.label("Good")
+        subject.session.read_ahead()
+    subject.pump(lambda: held() == ["b--x", "c--x"])
+    for _ in range(5):
+        subject.session.back()
+        subject.pump(lambda: subject.session.page().pictures)
+        subject.session.read_ahead()
+    assert subject.session.page().detection.objid == "1"
+    assert subject.session.page().pictures == first
+
+
+def test_a_chunk_that_is_still_being_read_is_not_deleted(desk, tmp_path):
+    path = put(tmp_path, "a--x.tar.gz", triplets(range(1, 30)))
+    subject = desk()
+    chunk = subject.session._chunks["a--x"] = stamps.Chunk(path, at_once=False)
+    chunk.read(2)
+    sent = tmp_path / "data" / "labels" / "sent"
+    sent.mkdir(parents=True)
+    labels.LabelFile(sent, "ann").append(labels.row("1", "Good"), labels.row("2", "Good"))
+    subject.session._drop_finished()
+    assert chunk.objids == ["1", "2"] and path.exists()
 
 
 def test_what_another_person_labelled_here_is_not_taken_for_mine(desk, tmp_path):

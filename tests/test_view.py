@@ -217,7 +217,7 @@ def drawn(program, path, objid, look):
     """Return the three stamps as they should be on the screen."""
     triplet = stamps.Chunk(path).triplet(objid)
     ppms = stamps.pictures(triplet, fit_of(program).side, look)
-    return [np.asarray(Image.open(io.BytesIO(ppm))) for ppm in ppms]
+    return [np.asarray(Image.open(io.BytesIO(ppm)).convert("RGB")) for ppm in ppms]
 
 
 def await_look(program, path, look, objid="1"):
