@@ -37,7 +37,7 @@ import labels
 import stamps
 
 ROOT = Path(__file__).resolve().parent
-PORTION = 10  # triplets of a chunk that are read before other pictures have their turn
+PORTION = 4  # triplets of a chunk that are read before other pictures have their turn
 KEPT = 2  # chunks whose stamps stay in memory; those of others are read again
 RUNNING_LOW = 50  # detections left at which the next chunk is fetched
 RETRY = (30, 60, 120, 240, 300)  # seconds between attempts while the hub cannot be reached
@@ -578,18 +578,18 @@ class Session:
         """Read a portion of a chunk, and queue for the next: the window may wait for a picture."""
         first = not chunk.objids and not self._line
         chunk.read(PORTION)
-        if not chunk.whole:
-            self._work(self._reader, self._open, chunk)
+        answers = None
         if chunk.whole or first:
             objids = {*chunk.objids, *chunk.incomplete}
             answers = self._of_label_files(
                 lambda files: labels.latest(files, objids), "open", "waiting", "sent"
             )
-            # the very first picture need not wait for the rest, unless Back must know that
-            if chunk.whole or not answers:
-                votes = _read_votes(chunk.path)
-                there = tuple(chunk.objids), chunk.whole
-                self._deliver(self._arrived, chunk, *there, answers, votes)
+        # the very first picture does not wait for the rest, unless Back must know the rest
+        if chunk.whole or (first and not answers):
+            votes, there = _read_votes(chunk.path), (tuple(chunk.objids), chunk.whole)
+            self._deliver(self._arrived, chunk, *there, answers, votes)
+        else:
+            self._work(self._reader, self._open, chunk)
         if chunk.whole and len(self._kept) < KEPT:
             self._kept.append(chunk.name)
         elif chunk.whole:
@@ -708,7 +708,8 @@ class Session:
         if self._brought is not None:
             self._brought += len(new)
         if not whole:
-            self._show()
+            self._show()  # which asks for the picture, before the rest is read
+            self._work(self._reader, self._open, chunk)
             return
         if chunk.damage:
             self._say(

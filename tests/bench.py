@@ -40,7 +40,7 @@ PRACTICE = ROOT / "data" / "practice"
 FORMS = "gif", "fits"
 KEYS = 150  # of a run
 PACE = 0.18  # seconds from a picture to the next key: the guard of a new picture is 0.15
-STARTS = 5
+STARTS = 9
 LONG = 2000  # detections, of which the first and the last 200 are compared
 FIGURES = 20  # of matplotlib
 WINDOW, LARGE, LESS = (1280, 600), (2260, 940), (2230, 920)  # LARGE: stamps of 600 pixels
@@ -55,7 +55,8 @@ Opening: stamps.Chunk beside tarfile.open and a read of each member, both in a p
 First picture of 1,000: start with 1,000 triplets less start with three, beside what tarfile takes
 to read the 1,000.
 Memory: RSS, since PSS depends on what else runs; after 150 detections.
-Frames: how many different third stamps can be seen in a second. Drags: the pointer moves 125 times
+Frames: how many different third stamps can be seen in a second; the target is 60, or 0.8 of what
+the bare program has where that is less. Drags: the pointer moves 125 times
 a second, as a mouse does. Blink, scaling and resize: one after the other, each as soon as the last
 is seen whole; the bare program pastes three ready pictures instead of scaling.
 Idle: CPU time in a minute of the process and of what it has started and waited for."""
@@ -477,8 +478,8 @@ def largest(store):
         while time.monotonic() < end:
             most = max(most, program.memory())
             time.sleep(0.05)
-    limit = stamps.CHUNK_LIMIT / 2**20
-    yield at_most("memory, 2 chunks of the largest size", most, limit, "MB", 2)
+    limit = 2 * stamps.CHUNK_LIMIT / 2**20
+    yield at_most("memory, 2 chunks of the largest size", most, limit, "MB", 1.5)
 
 
 # Frames
@@ -572,7 +573,9 @@ def frames(store):
                 found = movements(program, scales=True)
             for name, rate in found.items():
                 what = f"{name}, {form.upper()}"
-                yield Row(what, rate, least[name], "a second", ">= 60", rate >= 60)
+                # where Tk itself has fewer than 60, most of what it has
+                enough = min(60, 0.8 * least[name])
+                yield Row(what, rate, least[name], "a second", f">= {enough:.0f}", rate >= enough)
 
 
 @contextlib.contextmanager
