@@ -175,6 +175,13 @@ def main():
         return status
     except HubError as error:
         sentence, status = str(error), error.status
+    except ModuleNotFoundError as error:  # a login node's own Python may lack it
+        sentence = str(error.name) + " is needed and " + sys.executable + " does not have it: "
+        sentence += "nothing was changed. Install it there, or name another Python in HUB/hub."
+        status = 1
+    except BrokenPipeError:  # whoever reads this has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         where = str(error.filename or "The file system")
         sentence = where + " says '" + str(error.strerror) + "', so this could not be finished. "

@@ -5,7 +5,8 @@ order, beside an index of them (a private SQLite file in TMPDIR), so that memory
 however many there are. Then they are written chunk by chunk: ``chunks/NAME.tar.gz``,
 ``metadata/NAME.csv`` and the folder for claims. ``chunks.csv`` is replaced last: a chunk that is
 not listed does not exist, and what an interrupted add left is removed by the next. Order and gold
-marks follow from the seed that chunks.csv records, and a chunk's bytes follow from its stamps.
+marks follow from the seed that chunks.csv records (the marks also from those before), and a
+chunk's bytes from its stamps.
 
 The table is any CSV with a column OBJID, or a folder of SNANA light curves: text files in which
 ``VARLIST:`` names the columns of the ``OBS:`` lines, and ``SNID:`` the object. Standard library
@@ -30,6 +31,7 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 
@@ -52,7 +54,7 @@ from cluster.hub import (
 SCORE = "PHOTPROB"
 _NAMED = 5  # of the incomplete detections, in the summary
 # what a labeller's machine takes, less the ends of the archive and of its last read
-_UNPACKED_LIMIT = stamps.CHUNK_LIMIT - (1 << 20)
+UNPACKED_LIMIT = stamps.CHUNK_LIMIT - (1 << 20)
 _UNREADABLE = f"cannot be read, or is larger than {stamps.MEMBER_LIMIT} bytes"
 _WRITERS = 3  # one of which waits for the disk
 _AT_ONCE = 64 << 20  # bytes of stamps that are on their way into chunks
@@ -407,8 +409,7 @@ class Drop:
                     why.append((objid, ", ".join(reasons)))
             else:
                 parts = json.dumps([first[kind][:3] for kind in range(len(stamps.KINDS))])
-                # in an archive each has a header of 512 bytes and is filled up to the next 512
-                total = sum(size + 1024 for _, _, size, _ in first.values())
+                total = size_in_archive(size for _, _, size, _ in first.values())
             source, place = min((part[3], part[1] or 0) for part in first.values())
             self._index.execute(
                 "INSERT INTO found VALUES (?, ?, ?, ?, ?, NULL, NULL)",
@@ -487,7 +488,7 @@ class Drop:
         group, total = [], 0
         for objid in objids:
             size = self._one("SELECT size FROM found WHERE objid = ?", (objid,))
-            if group and (len(group) == most or total + size > _UNPACKED_LIMIT):
+            if group and (len(group) == most or total + size > UNPACKED_LIMIT):
                 yield group
                 group, total = [], 0
             group.append(objid)
@@ -539,6 +540,8 @@ def write_chunks(hub, drop, listed, groups, seed, cut="", columns=(), progress=l
     # also past those that `_sweep` left alone
     names = {*_names(hub), *(chunk.name for chunk in listed)}
     number = max((int(name.split("--")[1]) for name in names), default=0)
+    place = len(listed)
+    last = max((index for index, chunk in enumerate(listed) if chunk.gold), default=-1)
     begun, waiting, new = deque(), 0, []
 
     def finish():
@@ -557,8 +560,9 @@ def write_chunks(hub, drop, listed, groups, seed, cut="", columns=(), progress=l
             while begun and (len(begun) > _WRITERS or waiting + size > _AT_ONCE):
                 waiting -= finish()
             lines = [[objid, *(drop.fields(objid) or [""] * len(columns))] for objid in objids]
-            gold = "yes" if _is_gold(seed, name, hub.settings.gold_share) else ""
-            known = Chunk(name, "", "", str(len(objids)), gold, str(seed), cut)
+            gold = is_gold(seed, place, last, hub.settings.gold_share)
+            last, place = place if gold else last, place + 1
+            known = Chunk(name, "", "", str(len(objids)), "yes" * gold, str(seed), cut)
             rows = table(("OBJID", *columns), lines)
             begun.append((size, writers.submit(_write_chunk, hub, known, members, rows)))
             waiting += size
@@ -571,31 +575,46 @@ def write_chunks(hub, drop, listed, groups, seed, cut="", columns=(), progress=l
 
 def _write_chunk(hub, chunk, members, rows):
     """Write all files of a chunk, the archive first; return it with the archive's sum and size."""
-    data = _packed(chunk.name, members)
+    data = packed(chunk.name, members)
     disk.write_whole(hub.folder / "chunks" / f"{chunk.name}.tar.gz", data)
     disk.write_whole(hub.folder / "metadata" / f"{chunk.name}.csv", rows)
     hub.open_claims(chunk.name)
     return chunk._replace(sha256=hashlib.sha256(data).hexdigest(), bytes=str(len(data)))
 
 
-def _packed(name, members):
+def size_in_archive(sizes):
+    """Return how much room stamps of so many bytes take in a chunk, unpacked, at the most."""
+    # each has a header of 512 bytes and is filled up to the next 512
+    return sum(size + 1024 for size in sizes)
+
+
+def packed(name, members):
     """Return the tar.gz of a chunk: the same bytes for the same stamps, whoever makes it."""
-    packed = io.BytesIO()
+    file = io.BytesIO()
     with (
-        gzip.GzipFile("", "wb", 6, packed, mtime=0) as zipped,
+        gzip.GzipFile("", "wb", 6, file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
     ):
-        for file, data in members:
-            entry = tarfile.TarInfo(f"{name}/{file}")
+        for member, data in members:
+            entry = tarfile.TarInfo(f"{name}/{member}")
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
-    return packed.getbuffer()
+    return file.getbuffer()
 
 
-def _is_gold(seed, name, share):
-    # for each chunk by itself: small drops, too, get their share in the long run
-    drawn = hashlib.sha256(f"gold {seed} {name}".encode()).digest()[:8]
-    return int.from_bytes(drawn, "big") < share * 2**64
+def is_gold(seed, place, last, share):
+    """Tell whether the chunk at a place in the list, from 0, is gold; `last` is the last gold one.
+
+    Of each 1 / share chunks in the list, whichever drops they are of, one drawn at random is: a
+    small hub cannot be left without any, and nobody can tell which from where the others are.
+    """
+    share = Fraction(str(share))  # 0.1 is a tenth
+    stratum = math.floor(place * share)
+    if not share or math.floor(last * share) == stratum:
+        return False
+    left = math.ceil((stratum + 1) / share) - place
+    drawn = hashlib.sha256(f"gold {seed} {place}".encode()).digest()[:8]
+    return int.from_bytes(drawn, "big") * left < 2**64
 
 
 def _walk(top):

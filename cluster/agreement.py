@@ -102,6 +102,11 @@ def votes(rows):
     return Votes(objids, people, *given.T)
 
 
+def truth(rows):
+    """Return what `receive.expert_rows` amounts to: Object ID -> index of the class."""
+    return {objid: _INDEX[row.action] for objid, row in rows.items() if row.action in _INDEX}
+
+
 def _order(objid):
     return int(objid), objid
 
@@ -363,8 +368,7 @@ def _prior(posterior):
 
 def of_hub(hub, method="dawid-skene"):
     """Return the `Consensus` of all that a `Hub` has verified, the expert's labels included."""
-    truth = receive.expert_rows(hub)
-    expert = {objid: _INDEX[row.action] for objid, row in truth.items() if row.action in _INDEX}
+    expert = truth(receive.expert_rows(hub))
     # the rows, some hundred bytes each, are gone before the arrays are made
     return METHODS[method](votes(receive.gather(hub)), expert)
 
@@ -410,13 +414,6 @@ def write(folder, method="dawid-skene"):
         f"expert{told}) is in {path}."
     )
     return 0
-
-
-def confusion(truth, given):
-    """Count (K, K) how often each class (rows) was given each answer (columns), as indices."""
-    k = len(CLASSES)
-    cells = np.asarray(truth, dtype=np.int64) * k + np.asarray(given, dtype=np.int64)
-    return np.bincount(cells, minlength=k * k).reshape(k, k)
 
 
 def kappa(matrix):

@@ -212,6 +212,7 @@ def _claims(hub, chunks, gold, claims):
                 other
                 for number, other in found.items()
                 if number < slot
+                and other.user != hub.expert  # who takes no place
                 and (
                     claim.time - other.time < expiry - _SKEW
                     or _finished(hub, other.user, name) < claim.time - _SKEW
@@ -261,7 +262,7 @@ def _uploads(hub, folder, chunks, dealt):
                 yield f"{_short(hub, path)}: it is not a plain file"
             elif info.st_uid != hub.owner and (expert or account_name(info.st_uid) != match[1]):
                 yield f"{_short(hub, path)}: it belongs to {account_name(info.st_uid)}"
-            elif expert and match[1] != account_name(hub.owner):
+            elif expert and match[1] != hub.expert:
                 yield f"{_short(hub, path)}: {match[1]} is not the expert"
             else:
                 names[kind].add(path.name)
@@ -333,7 +334,7 @@ def _people(hub, chunks, claims, dealt):
 def _dealt(hub, dealt, user):
     """Return the detections that a person dealt with, be it as the expert."""
     found = dealt.get((user, False), set())
-    return found | dealt.get((user, True), set()) if user == account_name(hub.owner) else found
+    return found | dealt.get((user, True), set()) if user == hub.expert else found
 
 
 def _full(hub, path, claims):

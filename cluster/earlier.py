@@ -121,10 +121,11 @@ def take_over(folder, sources, timezone):
     for line in told:
         print(line)
     if tables:
-        print(f"{counted(closed, 'claim')} closed anew.")
+        print(f"Chunks that one more person has finished: {closed}.")
     if problems:
         raise HubError(
-            f"{'; '.join(problems)}. The rest was taken over: mend these and import them again."
+            f"{'; '.join(problems)}. {'The rest' if tables or batches else 'Nothing'} was taken "
+            "over: mend these and import them again."
         )
     return 0
 

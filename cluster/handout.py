@@ -22,22 +22,22 @@ counts. It is worth nothing more than the time it saves, and may be deleted.
 
 The expert gets gold chunks, and then review chunks, ``review--NNNNN--TIME``, made of what most
 needs them: ``expert/chunks/NAME.tar.gz`` and ``expert/metadata/NAME.csv`` (OBJID, and the CHUNK it
-is from), the archive last: a review chunk without one does not exist. ``expert/votes/NAME.csv``
-(OBJID,USER,ACTION,COMMENT) is what people said, of every chunk that the expert was given.
+is from), the archive last: a review chunk without one does not exist. TIME is that of the latest
+label it rests on, so that two laptops which ask at once make the very same chunk.
+``expert/votes/NAME.csv`` (OBJID,USER,ACTION,COMMENT) is what people said, of every chunk that the
+expert was given. The owner may ask for chunks like everyone, but takes no place in them: what the
+expert says is no vote.
 
 Standard library only, but for review chunks.
 """
 
 import contextlib
-import gzip
 import hashlib
-import io
 import math
 import os
 import random
-import tarfile
 import time
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import NamedTuple
 
 import disk
@@ -101,7 +101,7 @@ def hand_out(folder, have=(), expert=False, as_user=None):
         print(f"{user}: {lacking}.\n{ANSWER} nothing")
         return NOTHING_LEFT
     name, detections, sha256, size = found
-    print(f"{user}: {name} is yours, {detections} detections.")
+    print(f"{user}: {name} is yours, {detections} detection{'s' * (detections != '1')}.")
     print(ANSWER, "chunk", name, sha256, size)
     return 0
 
@@ -287,7 +287,8 @@ def read_full(hub, chunks, path):
         (version, count, name), *lines = map(str.split, read(path).decode().splitlines())
         until = {int(place): float(time) for place, time in lines}
         known = version == _version(hub) and int(count) > 0
-        if known and chunks[int(count) - 1].name == name and max(until, default=0) < int(count):
+        known = known and chunks[int(count) - 1].name == name
+        if known and all(0 <= place < int(count) for place in until):
             return int(count), until
     return None
 
@@ -298,7 +299,8 @@ def read_claim(path, owner=None):
     With the uid of the hub's owner, who alone may speak for others, one that anybody else wrote
     for another makes no sense either.
     """
-    for _ in range(50):
+    for _ in range(200):
+        info = os.lstat(path)  # before it is read: what was empty then may not be so any more
         try:
             writer, data = read_owned(path, 200)
             user, text = data.decode().split()
@@ -308,7 +310,6 @@ def read_claim(path, owner=None):
                 return Claim(user, at.timestamp())
         except (OSError, HubError, ValueError):
             pass
-        info = os.lstat(path)
         if info.st_size or time.time() - info.st_mtime > 5:
             break
         time.sleep(0.01)  # its writer is between creating and writing it, or has died there
@@ -317,6 +318,8 @@ def read_claim(path, owner=None):
 
 def _end(hub, name, claim):
     """Return until when a claim takes up one of the chunk's places; once finished, for good."""
+    if claim.user == hub.expert:
+        return 0
     if hub.has_finished(claim.user, name):
         return math.inf
     return claim.time + hub.settings.claim_expiry_days * 86400
@@ -330,10 +333,9 @@ def is_live(hub, name, claim):
 def _for_expert(hub, user, have):
     """Return name, detections, sum and size of the chunk that most needs the expert, or None."""
     if not hub.is_expert(user):
-        expert = account_name(hub.owner)
         raise HubError(
-            f"Only {expert}, who owns this hub, is its expert, not {user}: nothing was changed. "
-            "Ask without --expert for chunks to label.",
+            f"Only {hub.expert}, who owns this hub, is its expert, not {user}: nothing was "
+            "changed. Ask without --expert for chunks to label.",
             REFUSED,
         )
     answered, rows = receive.expert_rows(hub), receive.gather(hub)
@@ -347,8 +349,9 @@ def _for_expert(hub, user, have):
     else:
         known = answered.keys() | {objid for objids in begun.values() for objid in objids}
         number = max((int(name.split("--")[1]) for name in begun if name not in gold), default=0)
-        name = f"review--{number + 1:05d}--{datetime.now(timezone.utc):%Y-%m-%d_%H-%M-%S}"
-        objids = _make_review(hub, name, _disputed(hub, rows, known))
+        latest = max((row.time for row in rows.values()), default="")[:19]
+        name = f"review--{number + 1:05d}--{latest.replace('T', '_').replace(':', '-')}"
+        objids = _make_review(hub, name, _disputed(rows, answered, known))
         if not objids:
             return None
     path = hub.folder / "expert" / "votes" / f"{name}.csv"
@@ -362,19 +365,20 @@ def _for_expert(hub, user, have):
     disk.write_whole(path, table(("OBJID", "USER", "ACTION", "COMMENT"), lines))
     folder = hub.folder / "expert" if REVIEW.fullmatch(name) else hub.folder
     data = read(folder / "chunks" / f"{name}.tar.gz", stamps.CHUNK_LIMIT)
-    return name, len(objids), hashlib.sha256(data).hexdigest(), len(data)
+    return name, str(len(objids)), hashlib.sha256(data).hexdigest(), len(data)
 
 
-def _disputed(hub, rows, known):
+def _disputed(rows, answered, known):
     """Return the detections that need the expert, but for the known ones: those most in need first.
 
-    First come those that somebody was unsure of; each kind by the entropy of the consensus.
+    `rows` are everyone's, `answered` the expert's. First come those that somebody was unsure of;
+    each kind by the entropy of the consensus.
     """
     if not rows:
         return []
     from cluster import agreement  # numpy, which a login node may lack
 
-    consensus = agreement.of_hub(hub)
+    consensus = agreement.dawid_skene(agreement.votes(rows), agreement.truth(answered))
     unsure = {objid for (_, objid), row in rows.items() if row.action == "Unsure"}
     found = [
         (objid not in unsure, -entropy, objid)
@@ -388,6 +392,8 @@ def _disputed(hub, rows, known):
 
 def _make_review(hub, name, wanted):
     """Make a chunk of the first of the wanted detections, and return them, as many as fit."""
+    from cluster.add import UNPACKED_LIMIT, packed, size_in_archive
+
     homes, left = {}, set(wanted)
     for chunk in hub.chunks() if wanted else ():
         for objid in left.intersection(hub.objids(chunk.name)):
@@ -395,7 +401,7 @@ def _make_review(hub, name, wanted):
         left -= homes.keys()
         if not left.intersection(wanted[: hub.settings.chunk_size]):
             break
-    parts, room = {}, stamps.CHUNK_LIMIT - (1 << 20)  # as in every chunk
+    parts, room = {}, UNPACKED_LIMIT
     most = [objid for objid in wanted if objid in homes][: hub.settings.chunk_size]
     for home in dict.fromkeys(homes[objid] for objid in most):
         with contextlib.suppress(stamps.StampError):  # `check` tells; what came before it is good
@@ -403,27 +409,17 @@ def _make_review(hub, name, wanted):
                 kind, objid, suffix = stamps.parse_name(member)
                 if homes.get(objid) == home and objid in most and data is not None:
                     parts.setdefault(objid, {})[kind] = (f"{kind}{objid}{suffix}", data)
-    objids = []
-    packed = io.BytesIO()
-    with (
-        gzip.GzipFile("", "wb", 6, packed, mtime=0) as zipped,
-        tarfile.open(fileobj=zipped, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-    ):
-        for objid in most:
-            stamps_of = parts.get(objid, {})
-            size = sum(len(data) + 1024 for _, data in stamps_of.values())
-            if len(stamps_of) < len(stamps.KINDS) or size > room:
-                continue
-            for kind in stamps.KINDS:
-                member, data = stamps_of[kind]
-                entry = tarfile.TarInfo(f"{name}/{member}")
-                entry.size = len(data)
-                archive.addfile(entry, io.BytesIO(data))
+    objids, members = [], []
+    for objid in most:
+        triplet = parts.get(objid, {})
+        size = size_in_archive(len(data) for _, data in triplet.values())
+        if len(triplet) == len(stamps.KINDS) and size <= room:
             objids.append(objid)
+            members += (triplet[kind] for kind in stamps.KINDS)
             room -= size
     if objids:
         folder = hub.folder / "expert"
         lines = [(objid, homes[objid]) for objid in objids]
         disk.write_whole(folder / "metadata" / f"{name}.csv", table(("OBJID", "CHUNK"), lines))
-        disk.write_whole(folder / "chunks" / f"{name}.tar.gz", packed.getvalue())
+        disk.write_whole(folder / "chunks" / f"{name}.tar.gz", packed(name, members))
     return objids

@@ -42,10 +42,10 @@ MODES = {  # of the folders; 3: members keep the group, and nobody removes anoth
     "incoming": 0o3775,
     "verified": 0o3775,
     "rejected": 0o3775,
-    "training": 0o2755,
     "agreement": 0o2755,
     "earlier": 0o2755,
     "expert": 0o700,
+    "training": 0o700,  # its labels.csv tells what the expert said of gold chunks
     # the expert's uploads, what they label beside gold chunks, and what people said of that
     **{f"expert/{name}": 0o700 for name in ("incoming", "verified", "rejected")},
     **{f"expert/{name}": 0o700 for name in ("chunks", "metadata", "votes")},
@@ -128,8 +128,8 @@ class Settings(NamedTuple):
 class Hub:
     """A hub's folder (an absolute path), opened by one of its commands.
 
-    `owner` is the uid it belongs to, `settings` what its hub.ini says. Raises HubError if it is no
-    hub, or hub.ini cannot be understood.
+    `owner` is the uid it belongs to, `expert` that account's name, `settings` what its hub.ini
+    says. Raises HubError if it is no hub, or hub.ini cannot be understood.
     """
 
     def __init__(self, folder):
@@ -140,6 +140,7 @@ class Hub:
                 "folder's name, or make a hub there with 'python3 -m cluster init'."
             )
         self.owner = self.folder.stat().st_uid
+        self.expert = account_name(self.owner)
         self.settings = _read_settings(self.folder / "hub.ini")
 
     def speaker(self, as_user=None):
@@ -176,14 +177,14 @@ class Hub:
         """Refuse unless this process runs under the account that owns the hub."""
         if os.getuid() != self.owner:
             raise HubError(
-                f"Only {account_name(self.owner)}, who owns this hub, can {what}: nothing was "
-                f"changed. Ask {account_name(self.owner)}.",
+                f"Only {self.expert}, who owns this hub, can {what}: nothing was changed. Ask "
+                f"{self.expert}.",
                 REFUSED,
             )
 
     def is_expert(self, user):
         """Tell whether a speaker is the expert: the owner, as themself."""
-        return os.getuid() == self.owner and user == account_name(self.owner)
+        return os.getuid() == self.owner and user == self.expert
 
     def chunks(self):
         """Return the rows of chunks.csv, oldest first, as a `Listing`."""
@@ -361,8 +362,14 @@ def _read_settings(path):
     try:
         parser.read_string(read(path).decode(), str(path))
         section = parser["hub"]
-        values = (type(value)(section[name]) for name, value in Settings()._asdict().items())
-        settings = Settings(*values)
+        values = {}
+        for name, value in Settings()._asdict().items():
+            try:
+                values[name] = type(value)(section[name])
+            except ValueError:
+                kind = "whole number" if isinstance(value, int) else "number"
+                raise ValueError(f"{name} = {section[name]} is no {kind}") from None
+        settings = Settings(**values)
         if min(settings[:3]) < 1 or not 0 <= settings.gold_share <= 1:
             raise ValueError("counts and days begin at 1, a share is from 0 to 1")
     except (configparser.Error, ValueError) as error:
@@ -435,7 +442,8 @@ def init(folder):
         "On AFS, which ignores group modes:\n"
         f"  fs setacl -dir {place} {readable} -acl GROUP rl\n"
         f"  fs setacl -dir {shared} -acl GROUP rlidw\n"
-        f"  fs setacl -dir {place}/expert {place}/expert/* -acl GROUP none"
+        f"  fs setacl -dir {place}/training {place}/expert {place}/expert/* -acl "
+        f"{shlex.quote(opened.expert)} all -clear"
     )
     if closed := _closed(hub / "hub"):
         print(

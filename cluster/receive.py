@@ -100,7 +100,7 @@ def receive(folder, file, sha256, as_user=None):
     os.utime(person)  # when they were last seen, as `status` tells
     where = folder.relative_to(hub.folder) / "rejected" / name
     told = f", {len(bad)} rejected ({where} says why)" if bad else ""
-    print(f"{user}: {len(good)} rows of {file} verified{told}.")
+    print(f"{user}: {counted(len(good), 'row')} of {file} verified{told}.")
     print(ANSWER, "received", file, len(good), len(bad), *_agreement(hub, user))
     return 0
 
@@ -338,9 +338,8 @@ def gather(hub):
 
 def expert_rows(hub):
     """Read what the expert had verified: Object ID -> the latest `labels.Row`, of any ACTION."""
-    expert = account_name(hub.owner)
     rows = _gather(hub, hub.folder / "expert" / "verified")
-    return {objid: row for (user, objid), row in rows.items() if user == expert}
+    return {objid: row for (user, objid), row in rows.items() if user == hub.expert}
 
 
 def gold_truth(hub):

@@ -167,14 +167,38 @@ def test_a_random_share_of_the_chunks_is_gold_and_the_seed_tells_which(tmp_path,
         marks.append([chunk.gold for chunk in Hub(folder).chunks()])
     assert set(marks[0]) == {"yes", ""}
     assert marks[0] == marks[1] != marks[2]
-    # 120 draws of 0.25: 30 with a standard deviation of 4.7
-    assert all(10 < mark.count("yes") < 50 for mark in marks)
+    assert all(mark[at : at + 4].count("yes") == 1 for mark in marks for at in range(0, 120, 4))
     assert "gold" not in capsys.readouterr().out
 
 
-def test_small_drops_get_their_share_of_gold_over_time():
-    share = [adding._is_gold(seed, "chunk--00001--s", 0.1) for seed in range(2000)]
-    assert 140 < sum(share) < 260  # 200 with a standard deviation of 13.4
+def test_small_drops_get_their_share_of_gold_over_time(hub, tmp_path):
+    """When each chunk was drawn by itself, one hub of ten chunks in three had none at all."""
+    setting(hub, "chunk_size", 1)
+    for number in range(14):
+        objids = range(100 + 3 * number, 103 + 3 * number)
+        add(hub, [drop(tmp_path / "x.tar.gz", objids)])
+    assert [place // 10 for place in Hub(hub).chunks().gold()[:4]] == [0, 1, 2, 3]
+
+
+def marked(seed, share, count):
+    """Return the places of the gold chunks among so many."""
+    gold = [-1]
+    for place in range(count):
+        if adding.is_gold(seed, place, gold[-1], share):
+            gold.append(place)
+    return gold[1:]
+
+
+def test_no_place_in_the_list_is_more_often_gold_than_another():
+    found = [place for seed in range(2000) for place in marked(seed, 0.1, 10)]
+    assert len(found) == 2000
+    # 200 each with a standard deviation of 13.4
+    assert all(140 < found.count(place) < 260 for place in range(10))
+
+
+@pytest.mark.parametrize("share", [0.003, 0.07, 0.29, 1 / 3, 0.7, 0.999])
+def test_every_share_is_met(share):
+    assert abs(len(marked(1, share, 1000)) - 1000 * share) <= 1
 
 
 @pytest.mark.parametrize("share, mark", [(0, ""), (1, "yes")])

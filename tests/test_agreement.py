@@ -399,13 +399,6 @@ def test_without_any_expert_it_still_beats_the_majority():
 # ---- figures ----
 
 
-def test_confusion_counts_answers_by_truth():
-    matrix = agreement.confusion([GOOD, GOOD, BAD], [GOOD, MARGINAL, BAD])
-    assert matrix.shape == (K, K) and matrix.sum() == 3
-    assert matrix[GOOD, GOOD] == matrix[GOOD, MARGINAL] == matrix[BAD, BAD] == 1
-    assert agreement.confusion([], []).sum() == 0
-
-
 def test_kappa():
     # observed 35 of 50; expected (25 * 30 + 25 * 20) / 2500 = 0.5
     assert agreement.kappa([[20, 5], [10, 15]]) == pytest.approx(0.4)

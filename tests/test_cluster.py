@@ -158,11 +158,14 @@ def test_init_makes_the_layout_with_modes_that_keep_people_apart(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "fs setacl -dir" in done.stdout and "GROUP rlidw" in done.stdout
+    me = pwd.getpwuid(os.getuid()).pw_name  # whoever may read the hub's parent folder may not this
+    closed = f"{hub}/training {hub}/expert {hub}/expert/*"
+    assert f"  fs setacl -dir {closed} -acl {me} all -clear\n" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("Next: ")
     modes = {path.name: path.stat().st_mode & 0o7777 for path in hub.iterdir()}
     assert {modes[name] for name in SHARED} == {0o3775}
-    assert {modes[name] for name in ("chunks", "metadata", "training")} == {0o2755}
-    assert modes["expert"] == 0o700
+    assert {modes[name] for name in ("chunks", "metadata")} == {0o2755}
+    assert {modes[name] for name in ("expert", "training")} == {0o700}
     assert modes["hub"] == 0o755
     assert modes["hub.ini"] & 0o022 == modes["chunks.csv"] & 0o022 == 0
     ini = (hub / "hub.ini").read_text()
@@ -395,7 +398,8 @@ def list_chunk(hub, name):
     "spoil, sentence",
     [
         (lambda hub: (hub / "hub.ini").write_text("labelers = 3"), "hub.ini cannot be understood"),
-        (lambda hub: setting(hub, "labelers", "many"), "hub.ini cannot be understood"),
+        (lambda hub: setting(hub, "labelers", "many"), "(labelers = many is no whole number): "),
+        (lambda hub: setting(hub, "gold_share", "10 %"), "(gold_share = 10 % is no number): "),
         (lambda hub: setting(hub, "labelers", "0"), "counts and days begin at 1"),
         (lambda hub: (hub / "hub.ini").write_bytes(b"\xff\xfe"), "hub.ini cannot be understood"),
         (lambda hub: (hub / "hub.ini").unlink(), "There is no hub"),
@@ -410,6 +414,15 @@ def test_a_spoilt_hub_is_told_in_a_sentence(hub, spoil, sentence):
     done = run(hub, "next", "--as", "alice")
     assert done.returncode == 1
     assert sentence in done.stderr
+
+
+def test_who_reads_only_the_beginning_is_told_nothing_of_broken_pipes(hub):
+    """`report | head` ended in a sentence on the file system."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([hub / "hub", "status"], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 # ---- add ----
@@ -705,7 +718,7 @@ def test_a_full_disk_adds_nothing_and_leaves_no_lock(hub, tmp_path):
 
 
 def test_a_chunk_never_unpacks_to_more_than_a_labeller_takes(hub, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys.modules["cluster.add"], "_UNPACKED_LIMIT", 10_000)
+    monkeypatch.setattr(sys.modules["cluster.add"], "UNPACKED_LIMIT", 10_000)
     setting(hub, "chunk_size", 50)
     source = tarball(tmp_path / "x.tar.gz", map(str, range(100, 110)))
     add(hub, [str(source)], stamp="big")
@@ -818,16 +831,33 @@ def test_a_claim_seen_between_creating_and_writing_is_its_writers(hub, monkeypat
     assert handout.read_claim(path).user == "alice"
 
 
+def test_a_claim_written_just_after_it_was_read_is_its_writers(hub, monkeypatch):
+    """It was no longer empty, and so taken for nonsense: the place of nobody but the owner."""
+    path = hub / "claims" / FIRST / "1"
+    path.touch()
+    reading = handout.read_owned
+
+    def too_early(*what):
+        found = reading(*what)
+        path.write_text("alice 2026-01-01T00:00:00Z\n")
+        return found
+
+    monkeypatch.setattr(handout, "read_owned", too_early)
+    assert handout.read_claim(path).user == "alice"
+
+
 @pytest.mark.parametrize(
     "text", ["", "../../x 2026-01-01T00:00:00Z\n", "nonsense\n", "a b c\n", "\xff"]
 )
-def test_a_claim_that_makes_no_sense_is_its_file_owners_from_when_it_was_made(hub, text):
+def test_a_claim_that_makes_no_sense_is_its_file_owners_from_when_it_was_made(
+    hub, text, monkeypatch
+):
+    monkeypatch.setattr(handout, "account_name", lambda uid: f"u{uid}")
     for slot in "123":
         path = hub / "claims" / FIRST / slot
         path.write_text(text, encoding="latin-1")
         os.utime(path, (time.time() - 60,) * 2)
-    me = pwd.getpwuid(os.getuid()).pw_name
-    assert handout.read_claim(path) == (me, path.stat().st_mtime)
+    assert handout.read_claim(path) == (f"u{os.getuid()}", path.stat().st_mtime)
     assert given(hub, "alice") == SECOND
     os.utime(path, (1, 1))
     assert given(hub, "bob") == FIRST
@@ -1479,7 +1509,7 @@ def test_people_whose_earlier_tables_were_imported_are_not_locked_out(shared):
     table.write_text("\n".join((header, *lines, "")))
     done = run(shared, "import", table)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "daemon: 2 rows of" in done.stdout and "1 claim closed anew" in done.stdout
+    assert "daemon: 2 rows of" in done.stdout and "has finished: 1." in done.stdout
     assert answer(run(shared, "next", **by("daemon")))[1] == SECOND, "the first is finished"
     assert answer(run(shared, "next", **by("nobody")))[1] == FIRST
     rows = [row(objid, "Marginal") for objid in Hub(shared).objids(FIRST)]

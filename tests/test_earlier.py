@@ -147,7 +147,7 @@ def test_importing_twice_changes_nothing(hub, tmp_path):
     before = tree(hub)
     told = quietly(take_over, hub, sources, ZONE)
     assert tree(hub) == before
-    assert "2 rows of" in told and "0 claims closed anew" in told
+    assert "2 rows of" in told and "has finished: 0." in told
     again = tmp_path / "copy"
     again.mkdir()
     (again / Path(sources[0]).name).write_bytes(Path(sources[0]).read_bytes())
@@ -285,6 +285,8 @@ def test_what_is_no_table_is_told_and_the_rest_is_taken_over(hub, tmp_path, caps
         assert f"{path}: " in str(caught.value)
     assert [row[0] for row in rows_of(hub / "verified")] == ["1"]
     assert [path.name.partition("--")[0] for path in (hub / "incoming").iterdir()] == ["alice"]
+    with pytest.raises(HubError, match="gone--1.csv: .* Nothing was taken over: "):
+        take_over(hub, [str(tmp_path / "gone--1.csv")], ZONE)
 
 
 # ---- people ----
@@ -295,7 +297,7 @@ def test_who_dealt_with_all_of_a_chunk_gets_it_no_more_and_counts_in_it(hub, tmp
     sources += [table(tmp_path, [1, 2, 3]), table(tmp_path, [1, 2], "bob")]
     skipped = f"0,2,Skipped,why,09/11/19 13:24:05,{STAMP}"
     told = quietly(take_over, hub, [*sources, table(tmp_path, [1, skipped], "cy")], ZONE)
-    assert "3 claims closed anew.\n" in told
+    assert "Chunks that one more person has finished: 3.\n" in told
     first, second = (chunk.name for chunk in Hub(hub).chunks())
     assert [given(hub, user) for user in ("alice", "bob", "cy", "dora")] == [second] * 3 + [None]
     assert sorted(os.listdir(hub / "claims" / first)) == ["1", "2", "3"]

@@ -33,7 +33,7 @@ from test_cluster import (
 )
 
 import stamps
-from cluster import handout
+from cluster import agreement, handout
 from cluster import receive as receiving
 from cluster.add import add
 from cluster.hub import Hub, account_name
@@ -176,6 +176,23 @@ def test_a_review_chunk_that_was_not_finished_when_the_power_went_does_not_exist
     assert len(rows_of(hub / "expert" / "votes" / f"{again}.csv")) > 1
 
 
+def test_two_laptops_that_ask_at_once_get_one_review_chunk(hub, monkeypatch):
+    """The name had the time of asking: each made a chunk of its own of the same detections."""
+    everyone(hub, {"ann": {"1": "Unsure"}})
+    weigh, found = agreement.dawid_skene, []
+
+    def while_the_other_asks(*what):
+        monkeypatch.setattr(agreement, "dawid_skene", weigh)
+        found.append(wanted(hub))
+        return weigh(*what)
+
+    monkeypatch.setattr(agreement, "dawid_skene", while_the_other_asks)
+    found.append(wanted(hub))
+    assert found == ["review--00001--2026-01-02_03-04-05"] * 2, "the time of the latest label"
+    assert os.listdir(hub / "expert" / "chunks") == [f"{found[0]}.tar.gz"]
+    assert run(hub, "check").returncode == 0
+
+
 def test_nothing_is_left_for_the_expert_where_all_agree(hub):
     assert wanted(hub) is None
     agreed = {user: {} for user in ("ann", "bob", "cec")}
@@ -193,6 +210,18 @@ def test_only_the_owner_as_themself_is_the_expert(hub):
 
 
 # ---- what the expert says ----
+
+
+def test_the_expert_takes_no_labelers_place(hub):
+    """Their label is no vote: chunks stayed one vote short, and status said so for ever."""
+    first = given(hub, ME)
+    label(hub, ME, dict.fromkeys(of(hub, first), "Good"), 1)
+    everyone(hub, {"ann": {}, "bob": {}, "cec": {}})
+    assert given(hub, "dan") is None
+    told = run(hub, "status").stdout
+    assert told.startswith("chunks   4: 4 complete, 0 need more people\ndetections 8: none left\n")
+    assert f"\n{ME} " not in told
+    assert run(hub, "check").returncode == 0
 
 
 def test_the_experts_uploads_are_kept_apart_and_never_count_as_votes(hub):

@@ -198,7 +198,15 @@ def test_what_people_noted_as_full_is_not_heeded_when_hub_ini_changed_or_it_make
     count, until = handout.read_full(hub, hub.chunks(), note)
     assert count > 100 and not until
     text = note.read_text()
-    for spoilt in ("", "x", text.replace("--", "-"), text + "7\n", text + "999 0\n", "\xff"):
+    for spoilt in (
+        "",
+        "x",
+        text.replace("--", "-"),
+        text + "7\n",
+        text + "999 0\n",
+        text + "-999 0\n",
+        "\xff",
+    ):
         note.write_text(spoilt, encoding="latin-1")
         assert handout.read_full(hub, hub.chunks(), note) is None
         assert given(hub, "bob") == name_of(199)
