@@ -559,6 +559,7 @@ class Window:
         self._reading_ahead = None  # the timer
         self._last = ""  # label and detection
         self._held = {}  # keycode -> None while down, or the timer of a release not believed yet
+        self._released = {}  # keycode -> when, by the X server's clock in ms
         self._blink_key = None  # its keycode, while it is held down
         self._comment = None
         self._closing = None  # when that was asked for
@@ -751,18 +752,21 @@ class Window:
     # What the person does
 
     def _key_pressed(self, event):
-        pending = self._held.get(event.keycode)
-        repeated = event.keycode in self._held
+        code = event.keycode
+        pending = self._held.get(code)
+        # by the server's clock as well: where this process was kept waiting, the timer is too early
+        repeated = code in self._held or event.time - self._released.get(code, -RELEASE) < RELEASE
         if pending:
             self.root.after_cancel(pending)
-        self._held[event.keycode] = None
+        self._held[code] = None
         # Control, Command and the like belong to the window manager; Shift and the locks do not
         if not event.state & 0x4C:
-            if event.keysym == "b":
-                self._blink_key = event.keycode
+            if event.keysym == "b" and self._blink_key is None:
+                self._blink_key, repeated = code, False
             self.key(event.keysym, event.char, repeated)
 
     def _key_released(self, event):
+        self._released[event.keycode] = event.time
         self._held[event.keycode] = self.root.after(RELEASE, self._let_go, event.keycode)
 
     def _let_go(self, *keycodes):

@@ -109,6 +109,13 @@ class Screen:
                 xtest.fake_input(self._display, X.KeyRelease, shift)
         self._display.sync()
 
+    def repeat(self, name):
+        """Send what X sends for a key that is held down: release and press at one time."""
+        code = self._display.keysym_to_keycode(XK.string_to_keysym(name))
+        xtest.fake_input(self._display, X.KeyRelease, code)
+        xtest.fake_input(self._display, X.KeyPress, code)
+        self._display.sync()
+
     def point(self, x, y):
         self._root.warp_pointer(int(x), int(y))
         self._display.sync()

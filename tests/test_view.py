@@ -251,8 +251,7 @@ def test_search_and_template_change_places_as_long_as_b_or_a_click_is_held(begin
     titles = fit.left, fit.top - 1.7 * fit.unit, fit.left + fit.side, fit.top - 0.2 * fit.unit
     assert _code(artifactspy.MARK) in _codes(screen.grab(titles))
     for _ in range(5):  # what X sends for a held key
-        screen.key("b", down=False)
-        screen.key("b", up=False)
+        screen.repeat("b")
         pass_time(0.03)
         assert shades(program) == swapped(SHADES)
     screen.key("b", down=False)
@@ -358,8 +357,7 @@ def test_a_toggle_that_is_held_down_acts_once(begin):
     inverted = tuple(255 - shade for shade in SHADES)
     await_shades(program, inverted)
     for _ in range(8):
-        program.screen.key("i", down=False)
-        program.screen.key("i", up=False)
+        program.screen.repeat("i")
         pass_time(0.06)
         assert shades(program) == inverted
     tap(program, "i")
