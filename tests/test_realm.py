@@ -329,6 +329,23 @@ def test_a_chunk_altered_on_the_way_is_code_6(laptop, hub):
     assert len(list(hub.glob("claims/*/*"))) == 1
 
 
+def test_the_expert_gets_what_others_said_with_the_stamps(laptop, hub):
+    table = hub / "chunks.csv"
+    header, *rows = [line.split(",") for line in table.read_text().splitlines()]
+    for row in rows:
+        row[header.index("gold")] = "yes"
+    table.write_text("\n".join(map(",".join, [header, *rows])) + "\n")
+    subprocess.run(["chown", "-R", USER, hub], check=True)
+    laptop.environment["ARTIFACTSPY_EXPERT"] = "yes"
+    done = laptop.sync("fetch")
+    assert done.returncode == 0, done.stderr
+    name = rows[0][0]
+    assert laptop.chunks() == [f"{name}.csv", f"{name}.tar.gz"]
+    votes = laptop.data / "chunks" / f"{name}.csv"
+    assert votes.read_text() == "OBJID,USER,ACTION,COMMENT\n"
+    assert not list(hub.glob("claims/*/*"))
+
+
 def test_a_hub_whose_disk_is_full_keeps_the_labels_here(laptop, site, small_disk):
     hub = site.make_hub(folder=small_disk / "hub")
     settings = laptop.data / "settings.ini"

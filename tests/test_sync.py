@@ -102,6 +102,14 @@ def test_upload_sends_every_waiting_file_and_tells_how_many_labels(sync, tmp_pat
     assert not any(path.exists() for path in paths)
 
 
+def test_upload_passes_on_how_often_the_expert_agreed(sync, tmp_path, hub):
+    sync("fetch")
+    label_file(tmp_path, ("101", "Good"), ("102", "Unsure"))
+    (hub / "agreement" / "ann").write_text("41 50\n")
+    sentence = "The hub has taken in 2 labels. Agreement with the expert so far: 41 of 50.\n"
+    assert sync("upload").stdout == sentence
+
+
 def test_an_upload_whose_answer_was_lost_counts_once(sync, tmp_path, hub):
     sync("fetch")
     path = label_file(tmp_path, ("101", "Good"))
@@ -188,7 +196,13 @@ def test_what_an_evil_hub_answers_never_becomes_a_path(sync, tmp_path, hub):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("rows", ["total[$(touch${IFS}evil)] 0", "* 0", "1", "-1 0", "x y"])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        *("total[$(touch${IFS}evil)] 0", "* 0", "1", "-1 0", "x y"),
+        *("1 0 41", "1 0 x 50", "1 0 $(touch${IFS}evil) 50", "1 0 41 50 7"),
+    ],
+)
 def test_what_an_evil_hub_answers_never_meets_arithmetic(sync, tmp_path, hub, rows):
     """bash, which is macOS' sh, runs commands inside the brackets of a number."""
     path = label_file(tmp_path, ("101", "Good"))

@@ -1,6 +1,7 @@
 """The window, with real keys and a real pointer on a virtual screen."""
 
 import os
+import pwd
 import re
 import signal
 import subprocess
@@ -377,6 +378,31 @@ def test_help_opens_beside_and_labelling_goes_on(start, hub):
     wait_until(lambda: not program.screen.window("ArtifactSpy: help"))
     assert program.label("6").action == "Good"
     assert program.close() == 0
+
+
+# The expert
+
+
+def test_the_expert_settles_what_somebody_was_unsure_of(start, hub, tmp_path):
+    table = hub / "chunks.csv"
+    table.write_text(table.read_text().replace(",yes,", ",,"))  # no gold, which would come first
+    labeler = start("--hub", hub, "--user", "ann", home=tmp_path / "ann").open_window()
+    unsure = {labeler.label("7").objid for _ in range(2)}
+    labeler.label("6")
+    assert labeler.close() == 0
+    owner = pwd.getpwuid(os.getuid()).pw_name
+    words = "--hub", hub, "--user", owner, "--expert"
+    expert = start(*words, home=tmp_path / "expert").open_window()
+    (votes,) = expert.data.glob("chunks/review--*.csv")
+    for objid in unsure:
+        assert f"{objid},ann,Unsure,\n" in votes.read_text()
+    given = {expert.label("1").objid for _ in range(2)}
+    assert given == unsure  # they come first; then what one vote alone speaks for
+    other = expert.label("6").objid
+    assert expert.close() == 0
+    (rows,) = (hub / "expert" / "verified").iterdir()
+    assert {line.split(",")[0] for line in rows.read_text().splitlines()[1:]} == {*unsure, other}
+    assert not list(expert.data.glob("chunks/*")), "what is done and acknowledged goes, votes too"
 
 
 # What cannot be shown
