@@ -1,10 +1,11 @@
 """How fast the program is, beside the least that Tk needs and beside what it replaces, in one run.
 
-    tests/.venv/bin/python tests/bench.py [--json]
+    tests/.venv/bin/python tests/bench.py [--json] [--hub]
 
 prints a table: what is measured, ours, the reference, their ratio, the target, and whether it is
 met. It takes some four minutes and a screen of its own (Xvfb). matplotlib, which the earlier tools
-draw with, is fetched into tests/.venv/matplotlib where there is none.
+draw with, is fetched into tests/.venv/matplotlib where there is none. With --hub it is the hub that
+is measured.
 
 It measures from outside: keys and the pointer go into the X server, and pixels of the third stamp
 are read until they change. The reference is bench_bare.py, with pictures of the same size in a
@@ -621,6 +622,13 @@ def main():
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.add_argument("--hub", action="store_true", help="measure the hub: see bench_hub.py")
+    if "--hub" in sys.argv:
+        import bench_hub
+
+        sys.argv.remove("--hub")
+        bench_hub.main()
+        return
     given = parser.parse_args()
     rows = []
     if not given.json:
