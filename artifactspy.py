@@ -70,6 +70,10 @@ KEYS = (
     Key(("s", "S"), "scaling", "s", "the next of four scalings", "Scaling"),
     Key(("i", "I"), "invert", "i", "bright pixels dark", "Invert"),
     Key(("m", "M"), "marks", "m", "marks that point at the centre on and off", "Marks"),
+    Key((",", "comma"), "darker", ",", "less brightness", repeats=True),
+    Key((".", "period"), "brighter", ".", "more brightness", repeats=True),
+    Key(("plus", "equal", "KP_Add"), "harder", "+", "more contrast", repeats=True),
+    Key(("minus", "KP_Subtract"), "softer", "-", "less contrast", repeats=True),
     Key(("0", "KP_0"), "reset", "0", "all that changes the look as it was", "Reset"),
     Key(("p", "P"), "picture", "p", "save a picture card of the detection, to post", "Picture"),
     Key(("c", "C"), "copy", "c", "copy the Object ID; so does a click on it"),
@@ -77,7 +81,7 @@ KEYS = (
     Key(("Escape",), "escape", "Escape", "cancel a comment; close this window; leave a button"),
 )
 POINTER_HELP = (
-    ("right drag", "on a stamp: across for brightness, up and down for contrast"),
+    ("right drag", "on a stamp: brightness across, contrast up and down, of all three"),
     ("right click twice", "brightness and contrast as they were"),
 )
 
@@ -187,11 +191,6 @@ class Button(tk.Label):
             self._marked = marked
             self.configure(text=f"✓ {self.text}" if marked else self.text)
             self._paint(self._colour)
-
-    def rename(self, text):
-        """Give it another text."""
-        self.text = text
-        self.configure(text=f"✓ {text}" if self._marked else text)
 
 
 class Doorbell:
@@ -370,6 +369,7 @@ class View:
         self._triplet = self._place = None
         self._order = range(3)  # which stamp each cell shows
         self._pointer = self._grip = self._blinking = None
+        self._clicked = False  # on a stamp, and still held
         self._titles = [tk.Label(root, **style, text=text, foreground=INK) for text in TITLES]
         self._cells = [
             tk.Canvas(root, background=CELL, highlightthickness=0, borderwidth=0) for _ in TITLES
@@ -382,8 +382,8 @@ class View:
         for i, cell in enumerate(self._cells):
             cell.bind("<Motion>", lambda event, i=i: self._point(i, event.x, event.y))
             cell.bind("<Leave>", lambda _: self._point(None, 0, 0))
-            cell.bind("<ButtonPress-1>", lambda _: self.blink(True))
-            cell.bind("<ButtonRelease-1>", lambda _: self.blink(False))
+            cell.bind("<ButtonPress-1>", lambda _: self._hold(True))
+            cell.bind("<ButtonRelease-1>", lambda _: self._hold(False))
             for button in (2, 3):  # the right one is 2 on macOS
                 cell.bind(f"<ButtonPress-{button}>", self._grasp)
                 cell.bind(f"<B{button}-Motion>", self._drag)
@@ -429,10 +429,14 @@ class View:
                 if self._place and self._place[0] == kind:
                     self._draw_ring(cell, kind)
 
+    @property
+    def has_marks(self):
+        """Tell whether there are ticks on a stamp."""
+        return bool(self._triplet) and any(map(self._has_marks, self._triplet))
+
     def toggle_marks(self):
         """Draw the ticks if there are none, else leave them out."""
-        drawn = self._triplet and any(map(self._has_marks, self._triplet))
-        self.marks = not drawn
+        self.marks = not self.has_marks
         self.draw_marks()
 
     def _has_marks(self, stamp):
@@ -482,6 +486,11 @@ class View:
         self.draw_marks()
         self._read_pointer()
 
+    def _hold(self, down):
+        """Blink with a click; what blinks on its own waits as long as it is held."""
+        self._clicked = down
+        self.blink(down)
+
     def keep_blinking(self, on):
         """Blink on its own, or stop."""
         if self._blinking:
@@ -492,7 +501,7 @@ class View:
             self._blinking = self._root.after(BLINK, self._swap)
 
     def _swap(self):
-        self.blink(self._order[0] == 0)
+        self.blink(self._clicked or self._order[0] == 0)
         self._blinking = self._root.after(BLINK, self._swap)
 
     # The pointer
@@ -529,9 +538,7 @@ class View:
             x, y, bias, contrast = self._grip
             bias += (event.x - x) / self._side
             contrast *= 4 ** ((y - event.y) / self._side)
-            self._stretched(
-                min(max(bias, BIAS[0]), BIAS[1]), min(max(contrast, CONTRAST[0]), CONTRAST[1])
-            )
+            self._stretched(bias, contrast)
 
 
 class Window:
@@ -567,7 +574,8 @@ class Window:
         self._build()
         self._view.marks = marks
         self._look_changed(self._look)
-        root.title("ArtifactSpy: practice" if chosen.practice else "ArtifactSpy")
+        mode = "practice" if chosen.practice else "expert" if chosen.expert else ""
+        root.title(f"ArtifactSpy: {mode}".removesuffix(": "))
         with contextlib.suppress(tk.TclError):  # a clone without it still labels
             self._icon = tk.PhotoImage(master=root, file=session.ROOT / "data" / "icon.png")
             root.iconphoto(True, self._icon)
@@ -683,7 +691,7 @@ class Window:
         page = self.session.page()
         if self._closing:
             return
-        if (page.detection, page.pictures) != self._painted:
+        if page.detection is None or (page.detection, page.pictures) != self._painted:
             self._paint(page)
         for name, button in self._buttons.items():
             button.wake(self._painted[1] is not None and not self._comment)
@@ -698,6 +706,7 @@ class Window:
         objid = page.detection.objid if page.detection else ""
         self._view.show(page.pictures, page.triplet, self.session.telling_place(objid))
         self._objid.configure(text=objid)
+        self._show_tools()
         self._announce("" if page.detection else self._nothing_text())
         self.root.update_idletasks()
         if page.pictures:
@@ -712,6 +721,8 @@ class Window:
         if not self.session.exhausted:
             text = f"{self.session.reason}\n{self.session.supply}".strip()
             return text[:1].upper() + text[1:]
+        if self.session.given and self.settings.practice:
+            return "That was all of them. Close the window to see how you did."
         if self.session.given:
             return "Nothing left to label: thank you. Close the window to send your labels."
         return "Nothing left to label for now: thank you."
@@ -754,8 +765,9 @@ class Window:
     def _key_pressed(self, event):
         code = event.keycode
         pending = self._held.get(code)
-        # by the server's clock as well: where this process was kept waiting, the timer is too early
-        repeated = code in self._held or event.time - self._released.get(code, -RELEASE) < RELEASE
+        # by the server's clock: where this process was kept waiting, the timer is early or late
+        down = code in self._held and pending is None
+        repeated = down or event.time - self._released.get(code, -RELEASE) < RELEASE
         if pending:
             self.root.after_cancel(pending)
         self._held[code] = None
@@ -809,9 +821,9 @@ class Window:
         return True
 
     def _ask(self, objid):
-        offered = self.session.comments[: session.OFFERED]
+        now = self.session
         self._comment = Comment(
-            self.root, self._tell, objid, offered, self.session.comment, self._commented
+            self.root, self._tell, objid, now.offered, now.comment, self._commented
         )
         where = "in the terminal" if self._comment.in_terminal else "in the dialog"
         self.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK, False)
@@ -873,7 +885,7 @@ class Window:
         page = self.session.page()
         if page.answer:
             label = labels.BY_NAME.get(page.answer.action)
-            text = label.text if label else page.answer.action
+            text = label.title if label else page.answer.action
             comment = f": {labels.shorten(page.answer.comment)}" if page.answer.comment else ""
             agrees, verdict = self.session.verdict(page.detection.objid)
             colour = {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees]
@@ -911,7 +923,7 @@ class Window:
         for action, on in (
             ("scaling", self._look.scaling != stamps.Look().scaling),
             ("invert", self._look.inverted),
-            ("marks", self._view.marks is not None),
+            ("marks", self._view.has_marks),
             ("keep_blinking", self._view.blinking),
         ):
             self._tools[action].mark(on)
@@ -953,9 +965,27 @@ class Window:
         self._view.keep_blinking(not self._view.blinking)
         self._show_tools()
 
+    def darker(self):
+        """Show all three stamps with less brightness."""
+        self._stretched(self._look.bias + 0.05, self._look.contrast)
+
+    def brighter(self):
+        """Show all three stamps with more brightness."""
+        self._stretched(self._look.bias - 0.05, self._look.contrast)
+
+    def harder(self):
+        """Show all three stamps with more contrast."""
+        self._stretched(self._look.bias, self._look.contrast * 1.2)
+
+    def softer(self):
+        """Show all three stamps with less contrast."""
+        self._stretched(self._look.bias, self._look.contrast / 1.2)
+
     def _stretched(self, bias, contrast):
         if bias is None:
             bias, contrast = stamps.Look().bias, stamps.Look().contrast
+        bias = min(max(bias, BIAS[0]), BIAS[1])
+        contrast = min(max(contrast, CONTRAST[0]), CONTRAST[1])
         self._look_changed(self._look._replace(bias=bias, contrast=contrast))
 
     def _pointed(self, text):
@@ -986,6 +1016,7 @@ class Window:
         )
         window.bind("<KeyPress>", self._key_pressed)
         window.bind("<KeyRelease>", self._key_released)
+        window.bind("<FocusOut>", lambda _: self._let_go())
         return True
 
     # The end
@@ -1004,7 +1035,11 @@ class Window:
         if self._comment:
             self._comment.cancel()
         self._closing = now
-        count = self.session.to_send()
+        count = 0
+        try:
+            count = self.session.to_send()
+        except OSError as error:  # then they are not counted, and the window goes all the same
+            log.warning("the labels cannot be counted: %s", error)
         if count:
             for button in self._buttons.values():
                 button.wake(False)
@@ -1054,7 +1089,7 @@ def arguments(words):
     parser.add_argument(
         "--practice",
         metavar="N",
-        type=int,
+        type=_practice_count,
         nargs="?",
         const=0,
         help="practise on the stamps that come with the program, or on N fresh ones",
@@ -1066,12 +1101,16 @@ def arguments(words):
     )
     parser.add_argument("--version", action="version", version=f"ArtifactSpy {VERSION}")
     given = parser.parse_args(words)
-    if given.practice is not None and not 0 <= given.practice <= 1000:
-        parser.error("--practice takes a number from 1 to 1000")
     for name in ("user", "hub", "realm"):
         if getattr(given, name) == "":
             parser.error(f"--{name} takes a name")
     return given
+
+
+def _practice_count(text):
+    if not text.isdecimal() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError("it takes a number from 1 to 1000")
+    return int(text)
 
 
 def open_display():

@@ -38,6 +38,7 @@ def close(parent):
     ]
     for window in windows:
         window.destroy()
+        parent.winfo_toplevel().focus_force()  # or the keys go nowhere
     return bool(windows)
 
 
@@ -66,7 +67,7 @@ def show(parent, contact, unit, keys):
     beside = parent.winfo_rootx() + parent.winfo_width()
     left = max(0, min(beside, parent.winfo_screenwidth() - width))
     window.geometry(f"{width}x{height}+{left}+{max(0, parent.winfo_rooty())}")
-    window.bind("<Escape>", lambda _: window.destroy())
+    window.bind("<Escape>", lambda _: close(parent))
     bar = tk.Scrollbar(window, background="#4a4e56", activebackground=DIM, troughcolor=PAPER)
     bar.configure(borderwidth=0, highlightthickness=0)
     plain = _font(parent, unit)
@@ -112,13 +113,13 @@ def write(text, contact, unit, keys):
     text.insert("end", "Ask yourself, in this order\n", "head")
     for question, name in QUESTIONS:
         label = labels.BY_NAME[name]
-        text.insert("end", f"{question}  →  ", "item", f"{label.key} {label.text}\n", "answer")
+        text.insert("end", f"{question}  →  ", "item", f"{label.key} {label.title}\n", "answer")
     text.insert("end", "\nPixels for which there is no value are violet.\n", "dim")
     text.insert("end", "\nThe labels\n", "head")
     text.insert("end", "Each example: Search, Template, Difference.\n", "dim")
     text.pictures = []  # Tk forgets an image that nobody in Python holds
     for label in labels.LABELS:
-        text.insert("end", f"{label.key}  {label.text}\n", "name")
+        text.insert("end", f"{label.key}  {label.title}\n", "name")
         path = PICTURES / f"{label.name}.png"
         if path.exists():
             image = tk.PhotoImage(master=text, file=path).zoom(max(1, round(unit / 7)))

@@ -33,6 +33,11 @@ class Label(NamedTuple):
     place: str
     meaning: str
 
+    @property
+    def title(self):
+        """The text without what it says in brackets."""
+        return self.text.partition(" (")[0]
+
 
 LABELS = (
     Label(

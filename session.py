@@ -380,7 +380,7 @@ class Page(NamedTuple):
     """What the window shows: see `Session.page`."""
 
     detection: object  # Detection, or None past the end of the line
-    pictures: object  # three PPM as `Session.show_as` asked, or None while they are being drawn
+    pictures: object  # see stamps.picture; on screen still in an earlier look, or None at first
     answer: object  # the labels.Row given earlier, or None
     triplet: object  # three stamps.Stamp, or None while they are being read
 
@@ -417,7 +417,7 @@ class Session:
     given : dict
         Object ID -> ACTION of what was labelled in this session.
     comments : list of str
-        Those given in this session, the latest first, each once.
+        Those given in this session, each once, in their order, so that numbers stay.
     """
 
     def __init__(self, chosen, sync, deliver, changed, say):
@@ -431,6 +431,7 @@ class Session:
         self._chunks, self._versions = {}, {}
         self._kept = []  # names of the chunks whose stamps are in memory, the latest last
         self._answers, self._unreadable = {}, {}
+        self._gone = {}  # chunks that could not be read again -> why
         self._want = 0, stamps.Look()  # side in screen pixels, 0 as long as there is no window
         self._drawn, self._triplets = {}, {}  # of this page's detection and its neighbours
         self._asked = {}  # Object ID -> want, of the drawings under way
@@ -539,6 +540,8 @@ class Session:
         threading.Thread(target=self._watch_fetch, args=[done], daemon=True).start()
         try:
             result = self.sync.call("fetch")
+        except OSError as error:  # sync.sh could not be started: tell, and try again later
+            result = 1, f"sync.sh cannot be run ({error.strerror}); nothing is lost."
         finally:
             done.set()
         self._deliver(self._fetched, *result)
@@ -570,13 +573,14 @@ class Session:
                     self._say, f"{path.name!r} is passed over: rename it to plain letters."
                 )
                 continue
-            self._open(stamps.Chunk(path, at_once=False))
+            keeps = len(self._kept) < KEPT or not self._line
+            self._open(stamps.Chunk(path, at_once=False, keeps=keeps))
             return  # the first picture comes before the next chunk
         self._deliver(self._scanned)
 
     def _open(self, chunk):
         """Read a portion of a chunk, and queue for the next: the window may wait for a picture."""
-        first = not chunk.objids and not self._line
+        first = not chunk.objids and not self._line and chunk.keeps
         chunk.read(PORTION)
         answers = None
         if chunk.whole or first:
@@ -590,7 +594,7 @@ class Session:
             self._deliver(self._arrived, chunk, *there, answers, votes)
         else:
             self._work(self._reader, self._open, chunk)
-        if chunk.whole and len(self._kept) < KEPT:
+        if chunk.whole and chunk.keeps and len(self._kept) < KEPT:
             self._kept.append(chunk.name)
         elif chunk.whole:
             chunk.forget()
@@ -643,7 +647,8 @@ class Session:
                 pictures = stamps.pictures(triplet, *want)
             except stamps.StampError as error:
                 log.warning("%s: %s", detection, error, exc_info=error.__cause__)
-                self._deliver(self._cannot_show, detection, str(error))
+                gone = isinstance(error, stamps.GoneError)
+                self._deliver(self._cannot_show, detection, str(error), gone)
             except Exception:  # a bug costs one detection, not the session
                 log.exception("%s", detection)
                 self._deliver(self._cannot_show, detection, "they cannot be read")
@@ -655,8 +660,11 @@ class Session:
         folder = self.settings.home / "pictures"
         time = f"{when:%Y-%m-%d_%H-%M-%S}-{when.microsecond // 1000:03d}"
         path = folder / f"{detection.objid}--{time}.png"
-        said = labels.BY_NAME[answer.action].text if answer else "not labelled yet"
+        said = answer.action if answer else "not labelled yet"
+        said = labels.BY_NAME[said].title if said in labels.BY_NAME else said
         about = f"{detection.chunk}, {self.settings.user}, {when:%Y-%m-%d %H:%M:%S} UTC"
+        if self.settings.practice:
+            about = f"Simulated, for practice. {about}"
         if self.settings.contact:
             about += f". Contact: {self.settings.contact}"
         comment = answer.comment if answer else ""
@@ -686,7 +694,10 @@ class Session:
     def _arrived(self, chunk, objids, whole, answers, votes):
         if self._closing:
             return
-        self._chunks[chunk.name] = chunk
+        if not chunk.damage:  # the detections of an earlier, better copy are on the line
+            self._gone.pop(chunk.name, None)
+            self._chunks[chunk.name] = chunk
+        self._chunks.setdefault(chunk.name, chunk)
         self._votes.update(votes)
         self._answers = {**answers, **self._answers}
         known = {detection.objid for detection in self._line}
@@ -743,9 +754,12 @@ class Session:
         self._fetch_if_low()
         self._show()
 
-    def _cannot_show(self, detection, reason):
+    def _cannot_show(self, detection, reason, gone=False):
         self._asked.pop(detection.objid, None)
         self._unreadable[detection.objid] = reason
+        if gone and self._gone.get(detection.chunk) != reason:  # once a chunk
+            self._gone[detection.chunk] = reason
+            self._say(f"{reason}: its detections are passed over, the hub gives them again.")
         if not self._closing:
             self._show()
 
@@ -796,8 +810,10 @@ class Session:
 
     def _fetch_if_low(self):
         if self._left >= RUNNING_LOW:
-            self.supply = "next chunk ready"
-        elif self._begun and not (self._fetching or self._pausing or self._closing):
+            self.supply = ""  # `next_ready` tells whether there is another chunk
+            return
+        opening = self._brought is not None  # what was fetched is not counted yet
+        if self._begun and not (self._fetching or opening or self._pausing or self._closing):
             self._fetching = True
             self._supply("fetching the next chunk")
             self._work(self._errands, self._fetch)
@@ -893,9 +909,11 @@ class Session:
         while (detection := self.page().detection) and detection.objid in self._unreadable:
             del self._line[self._at]
             self._seen -= self._at < self._seen
-            if detection.objid not in self._answers:
-                self._left -= 1
-                reason = self._unreadable[detection.objid]
+            self._left -= detection.objid not in self._answers
+            reason = self._unreadable[detection.objid]
+            if reason == self._gone.get(detection.chunk):  # no word on the stamps themselves
+                del self._unreadable[detection.objid]
+            elif detection.objid not in self._answers:
                 self._skip({detection.objid: reason}, self._stamp(detection))
         self._seen = max(self._seen, self._at)
         page = self.page()
@@ -951,6 +969,8 @@ class Session:
         if detection is None or detection.objid != objid:
             raise labels.LabelError(f"{objid} is no longer on screen: nothing was labelled.")
         self._leave()
+        if comment and comment not in self.comments:
+            self.comments.append(comment)  # now: where the disk is full, nobody types it again
         entry = labels.row(
             objid, name, comment, self._stamp(detection), self._seconds.get(objid, 0.0)
         )
@@ -964,11 +984,14 @@ class Session:
         self._answers[objid] = entry
         self.given[objid] = name
         self._recent.append(float(entry.seconds))
-        if comment:
-            self.comments = [comment, *(old for old in self.comments if old != comment)]
         self._at += 1
         self._show()
         self._fetch_if_low()
+
+    @property
+    def offered(self):
+        """Return the comments that can be had again by their number, from 1."""
+        return self.comments[-OFFERED:]
 
     def comment(self, text):
         """Return the comment that a typed line stands for: itself, or an earlier one by its number.
@@ -979,8 +1002,8 @@ class Session:
             It is too long, or there is no comment of that number.
         """
         line = labels.clean_comment(text)
-        offered = self.comments[:OFFERED]
-        if not (line.isdecimal() and offered):
+        offered = self.offered
+        if not line.isdecimal():  # a number alone is a slip: who would know what it meant?
             return line
         if len(line) == 1 and 0 < int(line) <= len(offered):
             return offered[int(line) - 1]
@@ -1035,7 +1058,7 @@ class Session:
         if page.triplet:
             look = self._want[1]
             self._work(
-                self._errands, self._make_card, page.detection, page.triplet, look, page.answer
+                self._reader, self._make_card, page.detection, page.triplet, look, page.answer
             )
         return page.triplet is not None
 

@@ -30,6 +30,10 @@ class StampError(Exception):
     """Something could not be read; the message is a phrase that says why."""
 
 
+class GoneError(StampError):
+    """A chunk that was read cannot be read again: nothing is known against its stamps."""
+
+
 class Stamp(NamedTuple):
     """One stamp: its values, and how they look.
 
@@ -161,9 +165,11 @@ class Chunk:
     Parameters
     ----------
     path : Path
-        The archive. What can be read of it is read at once; nothing raises.
+        The archive. Nothing raises if it cannot be read.
     at_once : bool
         If not, `read` reads it, portion by portion.
+    keeps : bool
+        If not, it learns what is there and lets go of the stamps; see `forget`.
 
     Attributes
     ----------
@@ -180,8 +186,8 @@ class Chunk:
         It was read to its end, and what stands above is all that there is.
     """
 
-    def __init__(self, path, at_once=True):
-        self.path = Path(path)
+    def __init__(self, path, at_once=True, keeps=True):
+        self.path, self.keeps = Path(path), keeps
         self.name = stem(path)
         self.metadata_stamp = metadata_stamp(self.name)
         self.objids, self.incomplete, self.damage, self.whole = [], {}, None, False
@@ -220,7 +226,7 @@ class Chunk:
         parts = self._parts.setdefault(objid, {})
         if kind in parts:  # the first of several counts
             return False
-        parts[kind] = suffix, data
+        parts[kind] = suffix, data if data is None or self.keeps else b""
         if len(parts) < len(KINDS):
             return False
         self.objids.append(objid)
@@ -240,12 +246,13 @@ class Chunk:
         Raises
         ------
         StampError
-            One of them cannot be read; the message names it and says why.
+            One of them cannot be read; the message names it and says why. `GoneError`, if
+            the chunk had to be read again and is not what it was.
         """
-        if not self._parts:
+        if objid not in self._parts:
             again = Chunk(self.path)
             if objid not in again.objids:
-                raise StampError(f"{self.path.name}: {again.damage or 'it has changed'}")
+                raise GoneError(f"{self.path.name}: {again.damage or 'it has changed'}")
             self._parts = again._parts
         stamps = []
         for kind in KINDS:
@@ -290,7 +297,7 @@ def decode(data, suffix):
     """Decode one stamp to its `Stamp.pixels` alone; parameters and errors are those of `read`."""
     try:
         return READERS[suffix](data)
-    except StampError:
+    except (StampError, ModuleNotFoundError):  # the stamp is not to blame for what is not installed
         raise
     except MemoryError as error:
         raise StampError("too large for this machine's memory") from error
@@ -494,10 +501,10 @@ def _linear(pixels, low=0.0, high=0.0):
 
 # What a look can name -> how it is called, what does it. Another stretch is another line.
 SCALINGS = {
-    "asinh": ("asinh, or as an 8-bit stamp was made", _asinh),
-    "zscale": ("zscale, linear", _zscale),
-    "minmax": ("lowest to highest pixel, linear", _minmax),
-    "faint": ("harder asinh, for what is faint", _faint),
+    "asinh": ("asinh (8-bit stamps as they are)", _asinh),
+    "zscale": ("zscale (linear)", _zscale),
+    "minmax": ("lowest to highest pixel (linear)", _minmax),
+    "faint": ("a harder asinh, for what is faint", _faint),
 }
 
 

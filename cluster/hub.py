@@ -11,6 +11,7 @@ library only.
 import configparser
 import contextlib
 import csv
+import importlib.util
 import io
 import os
 import pwd
@@ -450,6 +451,12 @@ def init(folder):
             f"\nOnly you can {closed}: run init again with a Python and a clone that your group "
             f"can read, for instance /usr/bin/python3 -m cluster init {place}, after deleting "
             f"{place}/hub."
+        )
+    wanted = "numpy", "PIL", "astropy"
+    if lacking := [name for name in wanted if importlib.util.find_spec(name) is None]:
+        print(
+            f"\n{sys.executable} lacks {', '.join(lacking)}: add, next and receive need none of "
+            "that, but the expert's chunks, report, consensus and export do."
         )
     if not chunks:
         print(f"\nNext: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv")

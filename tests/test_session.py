@@ -9,7 +9,7 @@ import sys
 import threading
 
 import pytest
-from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
+from conftest import ROOT, cluster, fill, hold, tarball, triplets, verified, wait_until
 from test_window import ask_for_comment
 
 import card
@@ -263,6 +263,131 @@ def test_stamps_of_two_chunks_stay_in_memory_and_others_are_read_again(desk, tmp
     assert subject.session.page().pictures == first
 
 
+def test_a_third_chunk_lets_go_of_its_stamps_while_it_is_read(desk, tmp_path, monkeypatch):
+    for letter, number in zip("abc", (1, 11, 21)):
+        put(tmp_path, f"{letter}--x.tar.gz", triplets(range(number, number + 9)))
+    held, chunks, read = [], {}, stamps.Chunk.read
+
+    def counted(chunk, *count):
+        read(chunk, *count)
+        chunks[chunk.name] = chunk
+        parts = [parts for chunk in chunks.values() for parts in chunk._parts.values()]
+        held.append(sum(len(data) > 0 for part in parts for _, data in part.values()))
+
+    monkeypatch.setattr(stamps.Chunk, "read", counted)
+    subject = desk()
+    subject.open(lambda page: page.pictures and len(subject.session._line) == 27)
+    assert max(held) == 2 * 9 * 3
+
+
+def three_chunks(desk, tmp_path):
+    """Return a desk with three chunks of two, of which the third is not in memory, and its file."""
+    for letter, number in zip("abc", (1, 3, 5)):
+        path = put(tmp_path, f"{letter}--x.tar.gz", triplets([number, number + 1]))
+    subject = desk()
+    subject.open(lambda page: page.pictures and len(subject.session._line) == 6)
+    return subject, path
+
+
+def test_a_chunk_whose_file_went_missing_skips_nothing_and_may_come_back(desk, tmp_path):
+    """What could not be read again was told to the hub as dealt with."""
+    subject, path = three_chunks(desk, tmp_path)
+    path.unlink()
+    for _ in range(4):
+        subject.session.read_ahead()
+        subject.label("Good")
+    subject.pump(lambda: subject.session.page().detection is None)
+    rows, _ = labels.read(subject.session._file.path)
+    assert [row.action for row in rows] == ["Good"] * 4
+    put(tmp_path, path.name, triplets([5, 6]))
+    subject.session._work(subject.session._reader, subject.session._scan)
+    subject.pump(lambda: subject.session.page().pictures)
+    assert [subject.label("Good"), subject.label("Good")] == ["5", "6"]
+    assert len([sentence for sentence in subject.said if "cannot be read" in sentence]) == 1
+
+
+def test_a_chunk_that_is_overwritten_by_a_broken_one_stays_what_it_was(desk, tmp_path):
+    path = put(tmp_path, "a--x.tar.gz", triplets(range(1, 8)))
+    subject = desk().open()
+    subject.label("Good")
+    path.write_bytes(b"broken")
+    subject.session._scan()
+    subject.pump(lambda: [s for s in subject.said if "it is no tar.gz" in s])
+    assert subject.session.progress() == (1, 7)
+    for _ in range(4):
+        subject.label("Good")
+    rows, _ = labels.read(subject.session._file.path)
+    assert [row.action for row in rows] == ["Good"] * 5
+
+
+def test_the_next_chunk_is_ready_only_if_there_is_one(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 61)))
+    subject = desk().open()
+    subject.pump(lambda: subject.session._begun)
+    assert not subject.session.next_ready and not subject.session.supply
+
+
+def test_a_card_does_not_wait_for_a_fetch(desk, tmp_path, hub):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    asked, go = hold(hub, "next")
+    subject = desk(hub).open()
+    subject.pump(asked.exists)
+    subject.session.save_card()
+    try:
+        subject.pump(lambda: [s for s in subject.said if s.startswith("Picture: ")])
+    finally:
+        go.touch()
+
+
+def test_no_second_fetch_begins_while_what_the_first_brought_is_opened(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2, 3]))
+    subject, fetches, opened = desk(), [], threading.Event()
+
+    def call(verb):
+        if verb == "fetch":
+            fetches.append(verb)
+            if len(fetches) == 1:
+                put(tmp_path, "b--x.tar.gz", triplets(range(11, 91)))
+        return 0, ""
+
+    monkeypatch.setattr(subject.sync, "call", call)
+    subject.open()
+    read = stamps.Chunk.read
+    monkeypatch.setattr(stamps.Chunk, "read", lambda *a: (opened.wait(5), read(*a)))
+    subject.pump(lambda: subject.session._brought is not None)
+    subject.session.painted()
+    subject.session.label(subject.session.page().detection.objid, "Good")
+    opened.set()
+    subject.pump(lambda: len(subject.session._line) == 83 and subject.session._brought is None)
+    assert len(fetches) == 1
+
+
+def test_a_fetch_that_cannot_begin_is_tried_again(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk()
+
+    def call(verb):
+        raise PermissionError(13, "Permission denied", "sync.sh")
+
+    monkeypatch.setattr(subject.sync, "call", call)
+    subject.open()
+    subject.pump(lambda: subject.session._pausing)
+    assert any("sync.sh cannot be run (Permission denied)" in said for said in subject.said)
+
+
+def test_a_comment_for_which_the_disk_has_no_room_can_be_had_again(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+
+    def full(*_):
+        raise labels.LabelError("full")
+
+    monkeypatch.setattr(labels.LabelFile, "append", full)
+    with pytest.raises(labels.LabelError, match="full"):
+        subject.session.label("1", "Other", "a long comment")
+    assert subject.session.comment("1") == "a long comment"
+
+
 def test_a_chunk_that_is_still_being_read_is_not_deleted(desk, tmp_path):
     path = put(tmp_path, "a--x.tar.gz", triplets(range(1, 30)))
     subject = desk()
@@ -422,10 +547,11 @@ def test_an_errand_that_is_just_starting_can_be_stopped(desk):
 def test_comments_given_before_can_be_had_again_by_their_number(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets(range(1, 15)))
     subject = desk().open()
-    assert subject.session.comment(" 7 ") == "7"  # nothing is offered yet
+    with pytest.raises(labels.LabelError, match="There is no comment 7: nothing was labelled"):
+        subject.session.comment(" 7 ")  # nothing is offered yet, and a number alone says nothing
     for comment in ("one", "two", "one", ""):
         subject.label("Other" if comment else "Good", comment)
-    assert subject.session.comments == ["one", "two"]  # the latest first, each once
+    assert subject.session.comments == ["one", "two"]  # each once, in their order
     assert subject.session.comment("2\n") == "two"
     assert subject.session.comment("2 of them") == "2 of them"
     for text in ("3", "0", "02", "12", "9" * 1999):
@@ -433,7 +559,7 @@ def test_comments_given_before_can_be_had_again_by_their_number(desk, tmp_path):
             subject.session.comment(text)
     for number in range(10):
         subject.label("Other", f"number {number}")
-    assert subject.session.comment("9") == "number 1"  # and no more than nine are offered
+    assert subject.session.comment("1") == "number 1"  # and no more than nine are offered
     rows, _ = labels.read(subject.session._file.path)
     assert [row.comment for row in rows[:4]] == ["one", "two", "one", ""]
 
@@ -566,7 +692,7 @@ def test_a_card_tells_label_comment_and_where_it_is_from(desk, tmp_path, monkeyp
     subject.pump(lambda: len(subject.said) == 2)
     assert [words[:3] for words in told] == [
         ("1", "not labelled yet", ""),
-        ("1", labels.BY_NAME["Other"].text, "no host"),
+        ("1", labels.BY_NAME["Other"].title, "no host"),
     ]
     assert all(words[3].startswith("a--x, ann, ") and " UTC" in words[3] for words in told)
 

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 import re
+import signal
 import time
 import tkinter as tk
 from tkinter import font as tkfont
@@ -267,6 +269,46 @@ def test_search_and_template_change_places_as_long_as_b_or_a_click_is_held(begin
         screen.button(down=False)
         await_shades(program, SHADES)
     assert not program.rows()
+
+
+def test_a_click_that_is_held_holds_what_blinks_on_its_own(begin):
+    program = begin(plain_triplets())
+    tap(program, "B")
+    x, y = middle(cell(program, 0))
+    program.screen.point(x + 9, y + 9)
+    program.screen.button(up=False)
+    await_shades(program, swapped(SHADES))
+    end = time.monotonic() + 4 * artifactspy.BLINK / 1000
+    while time.monotonic() < end:
+        assert shades(program) == swapped(SHADES)
+    program.screen.button(down=False)
+    await_shades(program, SHADES)
+    await_shades(program, swapped(SHADES))  # and then it goes on
+
+
+def test_presses_that_the_program_was_kept_from_seeing_count_all_the_same(begin):
+    program = begin(plain_triplets())
+    os.kill(program.pid, signal.SIGSTOP)
+    for _ in range(3):
+        tap(program, "i")
+    os.kill(program.pid, signal.SIGCONT)
+    await_shades(program, tuple(255 - shade for shade in SHADES))
+
+
+@pytest.mark.parametrize("key, change", [(",", -1), (".", 1)])
+def test_keys_change_brightness_as_a_drag_does(begin, key, change):
+    program = begin(plain_triplets())
+    tap(program, {",": "comma", ".": "period"}[key])
+    await_shades(program, tuple(shade + round(change * 255 * 0.05) for shade in SHADES))
+
+
+def test_keys_change_contrast_as_a_drag_does(begin):
+    program = begin(plain_triplets())
+    tap(program, "plus")
+    harder = tuple(round(255 * ((shade / 255 - 0.5) * 1.2 + 0.5)) for shade in SHADES)
+    await_shades(program, harder)
+    tap(program, "minus")
+    await_shades(program, SHADES)
 
 
 def test_b_that_is_released_in_another_window_does_not_stay_down(begin):
@@ -594,7 +636,7 @@ def test_after_back_the_label_with_its_comment_is_told_and_enter_keeps_it(begin,
     back_to(program, second)
     reader.waits(program, "Marginal. Enter keeps it.")
     back_to(program, SHADES)
-    reader.waits(program, f"{labels.BY_NAME['Other'].text}: no host at all. Enter keeps it.")
+    reader.waits(program, f"{labels.BY_NAME['Other'].title}: no host at all. Enter keeps it.")
     for wanted in (second, third):
         tap(program, "Return")
         await_shades(program, wanted)
@@ -603,17 +645,17 @@ def test_after_back_the_label_with_its_comment_is_told_and_enter_keeps_it(begin,
 
 def test_earlier_comments_are_offered_by_number(start, hub):
     program = start("--hub", hub, "--user", "ann").open_window()
-    typed = ["3", "two words", "1", "9", "2", ""]
+    typed = ["three", "two words", "2", "9", "1", ""]
     for number, text in enumerate(typed):
         before = len(program.said())
         objid = ask_for_comment(program)
         offer = program.said()[before:]
-        if number == 0:  # nothing is offered, so a number is a comment
+        if number == 0:
             assert "earlier comment" not in offer
         if number == 2:
-            assert "A number takes an earlier comment:\n  1  two words\n  2  3\n" in offer
+            assert "A number takes an earlier comment:\n  1  three\n  2  two words\n" in offer
         if number == 3:
-            assert "  1  two words\n  2  3\nComment" in offer  # each once, the latest first
+            assert "  1  three\n  2  two words\nComment" in offer  # each once, in their order
         count, said = len(program.rows()), len(program.said())
         program.terminal.sendline(text)
         if text == "9":
@@ -622,7 +664,7 @@ def test_earlier_comments_are_offered_by_number(start, hub):
             wait_until(lambda n=count: len(program.rows()) == n + 1)
             assert program.rows()[-1].objid == objid
     comments = [row.comment for row in program.rows()]
-    assert comments == ["3", "two words", "two words", "3"]
+    assert comments == ["three", "two words", "two words", "three"]
 
 
 # Dialogs

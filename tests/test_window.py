@@ -392,7 +392,8 @@ def test_the_expert_settles_what_somebody_was_unsure_of(start, hub, tmp_path):
     assert labeler.close() == 0
     owner = pwd.getpwuid(os.getuid()).pw_name
     words = "--hub", hub, "--user", owner, "--expert"
-    expert = start(*words, home=tmp_path / "expert").open_window()
+    expert = start(*words, home=tmp_path / "expert")
+    expert.open_window("ArtifactSpy: expert")
     (votes,) = expert.data.glob("chunks/review--*.csv")
     for objid in unsure:
         assert f"{objid},ann,Unsure,\n" in votes.read_text()
@@ -467,6 +468,18 @@ def test_the_session_goes_on_without_a_damaged_chunk(start, hub, tmp_path, spoil
 
 
 # The end
+
+
+def test_the_window_closes_though_a_label_file_cannot_be_read(start, hub):
+    program = start("--hub", hub, "--user", "ann").open_window()
+    row = program.label("6")
+    waiting = program.data / "labels" / "waiting"
+    waiting.mkdir(exist_ok=True)
+    file = waiting / "ann--2026-11-22_00-00-00.csv"
+    file.symlink_to("/proc/self/mem")  # a plain file, of which every reading fails
+    assert program.close() == 1
+    file.unlink()
+    assert row in program.rows()
 
 
 def test_the_summary_tells_how_many_how_long_and_where(start, hub):
