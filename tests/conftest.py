@@ -241,7 +241,10 @@ class Program:
         geometry = self.window.get_geometry()
         self.width, self.height = geometry.width, geometry.height
         if picture:
-            wait_until(lambda: len(set(self.stamps_on_screen())) > 50, what="the first picture")
+            wait_until(
+                lambda: len(set(self.stamps_on_screen())) > 50 and self.is_painted(),
+                what="the first picture",
+            )
         # a window manager is not there: keys go where the pointer is
         self.screen.point(self.width // 2, self.height - 3)
         return self
@@ -290,9 +293,10 @@ class Program:
         return self.screen.grab((x, fit.top, x + fit.side, fit.top + fit.side)).tobytes()
 
     def is_painted(self):
-        """Tell whether there is a picture: a page that is still being read is blank."""
-        ground = bytes.fromhex(artifactspy.CELL[1:])
-        return self.difference().replace(ground, b"") != b""
+        """Tell whether there is a picture, and neither nothing yet nor a sentence across it."""
+        ground, banner = (bytes.fromhex(c[1:]) for c in (artifactspy.CELL, artifactspy.BANNER))
+        seen = self.difference()
+        return seen.replace(ground, b"") != b"" and banner * 8 not in seen
 
     def stamps_on_screen(self):
         return self.screen.grab((0, 80, self.width * 0.78, self.height * 0.6)).tobytes()
