@@ -279,7 +279,7 @@ class Program:
 
     def page_turns(self, act):
         """Do something, and wait until other stamps are on the screen."""
-        wait_until(self.is_painted, what="a picture")
+        wait_until(lambda: not self.is_blank(), what="a picture, or a sentence in its place")
         before = self.difference()
         act()
         wait_until(
@@ -292,11 +292,14 @@ class Program:
         x = fit.left + 2 * (fit.side + fit.unit)
         return self.screen.grab((x, fit.top, x + fit.side, fit.top + fit.side)).tobytes()
 
+    def is_blank(self):
+        """Tell whether there is nothing: a page is still being read."""
+        return self.difference().replace(bytes.fromhex(artifactspy.CELL[1:]), b"") == b""
+
     def is_painted(self):
-        """Tell whether there is a picture, and neither nothing yet nor a sentence across it."""
-        ground, banner = (bytes.fromhex(c[1:]) for c in (artifactspy.CELL, artifactspy.BANNER))
-        seen = self.difference()
-        return seen.replace(ground, b"") != b"" and banner * 8 not in seen
+        """Tell whether there is a picture, and no sentence across it."""
+        banner = bytes.fromhex(artifactspy.BANNER[1:]) * 8
+        return not self.is_blank() and banner not in self.difference()
 
     def stamps_on_screen(self):
         return self.screen.grab((0, 80, self.width * 0.78, self.height * 0.6)).tobytes()
