@@ -677,6 +677,11 @@ def test_how_much_of_a_chunk_has_arrived_is_told(desk, hub):
     subject.pump(lambda: subject.session.page().pictures)
 
 
+def pictures(subject):
+    """Return what a desk was told of picture cards, and of nothing else."""
+    return [sentence for sentence in subject.said if sentence.startswith("Picture: ")]
+
+
 def test_a_card_tells_label_comment_and_where_it_is_from(desk, tmp_path, monkeypatch):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
     subject = desk().open()
@@ -684,12 +689,12 @@ def test_a_card_tells_label_comment_and_where_it_is_from(desk, tmp_path, monkeyp
     real = card.draw
     monkeypatch.setattr(card, "draw", lambda *words: told.append(words[2:]) or real(*words))
     subject.session.save_card()
-    subject.pump(lambda: len(subject.said) == 1)
+    subject.pump(lambda: len(pictures(subject)) == 1)
     subject.label("Other", "no host")
     subject.session.back()
     subject.pump(lambda: subject.session.page().pictures)
     subject.session.save_card()
-    subject.pump(lambda: len(subject.said) == 2)
+    subject.pump(lambda: len(pictures(subject)) == 2)
     assert [words[:3] for words in told] == [
         ("1", "not labelled yet", ""),
         ("1", labels.BY_NAME["Other"].title, "no host"),
@@ -703,9 +708,8 @@ def test_two_cards_within_a_second_do_not_overwrite_each_other(desk, tmp_path):
     subject = desk().open()
     for number in (1, 2, 3):
         subject.session.save_card()
-        subject.pump(lambda n=number: len(subject.said) == n)
-    paths = {sentence.partition(": ")[2] for sentence in subject.said}
-    assert len(paths) == 3
+        subject.pump(lambda n=number: len(pictures(subject)) == n)
+    assert len(set(pictures(subject))) == 3
 
 
 def test_settings_that_cannot_be_kept_are_one_sentence(small_disk):
