@@ -9,7 +9,6 @@ be answered in labels.py. Here is only what is seen, pressed and typed.
 import argparse
 import contextlib
 import logging
-import logging.handlers
 import os
 import queue
 import signal
@@ -1131,11 +1130,13 @@ def open_display():
 
 
 def start_log(home):
-    """Send what is worth telling a developer to ``artifactspy.log``, of 1 MB at most, twice."""
+    """Send what is worth telling a developer to ``artifactspy.log``; one of 1 MB is put aside."""
     logging.raiseExceptions = False  # a full disk must not stop the labelling over its log
-    handler = logging.handlers.RotatingFileHandler(
-        home / "artifactspy.log", maxBytes=1 << 20, backupCount=1, delay=True
-    )
+    path = home / "artifactspy.log"
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > 1 << 20:
+            path.replace(home / "artifactspy.log.1")
+    handler = logging.FileHandler(path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

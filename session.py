@@ -19,7 +19,6 @@ import os
 import re
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -857,7 +856,7 @@ class Session:
     @property
     def pace(self):
         """Return how many labels a minute are given, by the median of the latest; or None."""
-        middle = statistics.median(self._recent) if len(self._recent) > 4 else 0
+        middle = sorted(self._recent)[len(self._recent) // 2] if len(self._recent) > 4 else 0
         return 60 / middle if middle else None
 
     def show_as(self, side, look):
