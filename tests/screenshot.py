@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import conftest
 from PIL import Image
 
+import artifactspy
+
 DATA = conftest.ROOT / "data"
 
 
@@ -29,6 +31,8 @@ def main():
                 break
         program.page_turns(lambda: screen.key("BackSpace"))
         whole = (0, 0, program.width, program.height)
+        lit = bytes.fromhex(artifactspy.COLOURS["real"][2][1:])
+        conftest.wait_until(lambda: lit * 9 not in screen.grab(whole).tobytes(), what="its button")
         screen.grab(whole).save(DATA / "window.png", optimize=True)
         take_blink(screen, program)
         take_help(screen, program)
@@ -41,7 +45,8 @@ def take_blink(screen, program):
     """Write both states of Search and Template as one moving picture."""
     box = (0, 36, program.width * 0.56, 410)
     frames = [screen.grab(box)]
-    program.page_turns(lambda: screen.key("b", up=False))
+    screen.key("b", up=False)
+    conftest.wait_until(lambda: screen.grab(box).tobytes() != frames[0].tobytes(), what="Template")
     frames.append(screen.grab(box))
     screen.key("b", down=False)
     first, second = (frame.quantize(128, Image.Quantize.MAXCOVERAGE) for frame in frames)
