@@ -416,7 +416,7 @@ class Session:
     given : dict
         Object ID -> ACTION of what was labelled in this session.
     comments : list of str
-        Those given in this session, each once, in their order, so that numbers stay.
+        Those given in this session, each once, in their order; see `offered`.
     """
 
     def __init__(self, chosen, sync, deliver, changed, say):
@@ -1006,7 +1006,9 @@ class Session:
             return line
         if len(line) == 1 and 0 < int(line) <= len(offered):
             return offered[int(line) - 1]
-        raise labels.LabelError(f"There is no comment {line[:9]}: nothing was labelled.")
+        raise labels.LabelError(
+            f"There is no comment {line[:9]}: nothing was labelled, please say it in words."
+        )
 
     def verdict(self, objid):
         """Tell what is known of a detection that has a label, once it has one.
