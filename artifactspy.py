@@ -24,7 +24,7 @@ from typing import NamedTuple
 import guide
 import labels
 import session
-import stamps
+from look import Look
 
 VERSION = "0.1.0"
 GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
@@ -34,7 +34,6 @@ READ_AHEAD = 20  # ms after a picture is painted: earlier, decoding competes wit
 LIGHT_UP = 150  # ms that a pressed button stays lit
 BLINK = 200  # ms that each of two pictures is shown: 2.5 times a second there and back
 TTY_LIMIT = 4095  # bytes that a terminal hands over of one line; the rest is lost
-BIAS, CONTRAST = (-0.5, 1.5), (0.2, 20.0)  # how far one can drag
 
 GROUND, CELL, INK, DIM, MARK = "#1d1f23", "#121316", "#ececea", "#a4a9b1", "#ffd866"
 ASLEEP, FAINT, BANNER = "#2a2d32", "#7d838d", "#343a45"
@@ -404,7 +403,7 @@ class View:
         Parameters
         ----------
         pictures : sequence of three PPM, or None
-        triplet : sequence of three stamps.Stamp, or None
+        triplet : sequence of three scaling.Stamp, or None
         place : tuple
             Stamp, column and row of what gives a practice detection away, or None.
         """
@@ -920,21 +919,24 @@ class Window:
 
     def _show_tools(self):
         for action, on in (
-            ("scaling", self._look.scaling != stamps.Look().scaling),
+            ("scaling", self._look.scaling != Look().scaling),
             ("invert", self._look.inverted),
             ("marks", self._view.has_marks),
             ("keep_blinking", self._view.blinking),
         ):
             self._tools[action].mark(on)
-        changed = self._look != stamps.Look() or self._view.marks is not None
+        changed = self._look != Look() or self._view.marks is not None
         self._tools["reset"].wake(changed or self._view.blinking)
 
     def scaling(self):
         """Take the next scaling."""
-        names = list(stamps.SCALINGS)
-        name = names[(names.index(self._look.scaling) + 1) % len(names)]
+        from scaling import SCALINGS  # numpy is there by now
+
+        names = list(SCALINGS)
+        at = names.index(self._look.scaling) if self._look.scaling in names else 0
+        name = names[(at + 1) % len(names)]
         self._look_changed(self._look._replace(scaling=name))
-        self.say(f"Scaling: {stamps.SCALINGS[name][0]}.", aloud=False)
+        self.say(f"Scaling: {SCALINGS[name].title}.", aloud=False)
 
     def invert(self):
         """Show bright pixels dark, or bright again."""
@@ -950,7 +952,7 @@ class Window:
         self._view.keep_blinking(False)
         self._view.marks = None
         self._view.draw_marks()
-        self._look_changed(stamps.Look())
+        self._look_changed(Look())
         self.say("The stamps look as the program chooses.", aloud=False)
 
     def blink(self):
@@ -982,10 +984,8 @@ class Window:
 
     def _stretched(self, bias, contrast):
         if bias is None:
-            bias, contrast = stamps.Look().bias, stamps.Look().contrast
-        bias = min(max(bias, BIAS[0]), BIAS[1])
-        contrast = min(max(contrast, CONTRAST[0]), CONTRAST[1])
-        self._look_changed(self._look._replace(bias=bias, contrast=contrast))
+            bias, contrast = Look().bias, Look().contrast
+        self._look_changed(self._look.stretched(bias, contrast))
 
     def _pointed(self, text):
         self._pixel.configure(text=f"  {text}")
@@ -1000,8 +1000,7 @@ class Window:
         """Return how the window is left, for the next time: {name: text}."""
         marks = {None: "", True: "yes", False: "no"}[self._view.marks]
         size = f"{self.root.winfo_width()}x{self.root.winfo_height()}"
-        look = {name: str(value) for name, value in self._look._asdict().items()}
-        return {"window": size, "marks": marks, **look}
+        return {"window": size, "marks": marks, **self._look.as_settings()}
 
     def help(self):
         """Open the Help window, in which the keys work too, or close it; return True."""
@@ -1144,14 +1143,7 @@ def start_log(home):
 
 def look_of(kept):
     """Read how the stamps were looked at last time, as `Window.kept` wrote it."""
-    look = stamps.Look()
-    with contextlib.suppress(KeyError, ValueError):
-        bias, contrast = float(kept["bias"]), float(kept["contrast"])
-        if kept["scaling"] in stamps.SCALINGS and BIAS[0] <= bias <= BIAS[1]:
-            look = stamps.Look(kept["scaling"], kept["inverted"] == "True", bias, contrast)
-        if not CONTRAST[0] <= contrast <= CONTRAST[1]:
-            look = look._replace(contrast=1.0)
-    return look, {"yes": True, "no": False}.get(kept.get("marks"))
+    return Look.from_settings(kept), {"yes": True, "no": False}.get(kept.get("marks"))
 
 
 def size_of_window(root, kept):

@@ -12,7 +12,6 @@ SIDE = 360  # pixels of a stamp's square
 GAP = 24
 TEXT, LARGE = 18, 30  # pixels
 GROUND, INK, DIM = "#1d1f23", "#ececea", "#a4a9b1"
-TITLES = ("Search", "Template", "Difference")
 
 
 def draw(triplet, look, objid, said, comment, about):
@@ -20,8 +19,8 @@ def draw(triplet, look, objid, said, comment, about):
 
     Parameters
     ----------
-    triplet : sequence of three stamps.Stamp
-    look : stamps.Look
+    triplet : sequence of three scaling.Stamp
+    look : Look
     objid : str
     said : str
         What it was labelled.
@@ -37,6 +36,8 @@ def draw(triplet, look, objid, said, comment, about):
     """
     from PIL import Image, ImageDraw
 
+    import scaling
+
     width = 3 * SIDE + 4 * GAP
     lines = _wrap(f"{said}: {comment}" if comment else said, width - 2 * GAP)
     foot = _wrap(about, width - 2 * GAP)
@@ -45,9 +46,9 @@ def draw(triplet, look, objid, said, comment, about):
     picture = Image.new("RGB", (width, height), GROUND)
     pen = ImageDraw.Draw(picture)
     pen.text((GAP, GAP), f"Object ID {objid}", INK, _font(LARGE))
-    for i, ppm in enumerate(stamps.pictures(triplet, SIDE, look)):
+    for i, ppm in enumerate(scaling.pictures(triplet, SIDE, look)):
         left = GAP + i * (SIDE + GAP)
-        pen.text((left, top - 1.6 * TEXT), TITLES[i], DIM, _font(TEXT))
+        pen.text((left, top - 1.6 * TEXT), stamps.TITLES[i], DIM, _font(TEXT))
         with Image.open(io.BytesIO(ppm)) as stamp:
             inside = (SIDE - stamp.width) // 2, (SIDE - stamp.height) // 2
             picture.paste(stamp, (left + inside[0], top + inside[1]))

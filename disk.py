@@ -5,12 +5,16 @@ synced, renamed over the target, and the folder is synced too: rename is atomic 
 NFS and AFS alike, byte-range locks and atomic appends are not. Standard library only.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 
-def write_whole(path, data, mode=0o666):
+def write_whole(path: str | Path, data: bytes, mode: int = 0o666) -> None:
     """Put `data` into the file `path`, replacing what was there.
 
     Parameters
@@ -39,7 +43,7 @@ def write_whole(path, data, mode=0o666):
     sync_folder(path.parent)
 
 
-def create(path, data, mode=0o666):
+def create(path: str | Path, data: bytes, mode: int = 0o666) -> None:
     """Make the file `path` with `data` in it, only if nothing of that name exists.
 
     Of several processes on several machines that try, one succeeds. Someone who looks at the
@@ -64,7 +68,7 @@ def create(path, data, mode=0o666):
     sync_folder(path.parent)
 
 
-def _write(path, flag, data, mode):
+def _write(path: Path, flag: int, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flag, mode)
     with open(descriptor, "wb") as file:
         file.write(data)
@@ -72,7 +76,7 @@ def _write(path, flag, data, mode):
         os.fsync(descriptor)
 
 
-def sync_folder(folder):
+def sync_folder(folder: str | Path) -> None:
     """Make the names in a folder survive a power cut, where its file system knows how."""
     with contextlib.suppress(OSError):  # AFS and some network mounts refuse to sync a folder
         descriptor = os.open(folder, os.O_RDONLY)
@@ -80,3 +84,14 @@ def sync_folder(folder):
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def time_names() -> Iterator[str]:
+    """Go through names such as ``2026-11-22_13-08-00``: now (UTC), and second by second later.
+
+    Whoever needs one that is free takes the first for which there is nothing yet.
+    """
+    at = datetime.now(timezone.utc)
+    while True:
+        yield at.strftime("%Y-%m-%d_%H-%M-%S")
+        at += timedelta(seconds=1)

@@ -1,18 +1,26 @@
-"""The eight labels a person can give, and the file in which no label is ever lost.
+"""The labels a person can give, and the file in which no label is ever lost.
 
 A label file is ``USER--YYYY-MM-DD_HH-MM-SS.csv`` (UTC), UTF-8, LF, RFC 4180, with the header
 ``OBJID,ACTION,COMMENT,TIME,METADATA_STAMP,SECONDS``. Every press appends one row and syncs it, so
 that a row is on the disk before the next picture is on the screen; the last row of an OBJID
-counts. A row is one line, always: a line that does not end, or is no row, was torn by a crash and
-is set aside. To settle a file is to rewrite it with one row per OBJID. Standard library only.
+counts. A row is one line, always. To settle a file is to rewrite it with one row per OBJID; what
+cannot be read is never deleted, but kept beside it as ``NAME.torn``.
+
+Columns are found by the names in the header, in whatever order, and those that a file lacks have a
+default: files of earlier and later versions count, and so do those that a spreadsheet saved (byte
+order mark, CRLF, semicolons or tabs). Standard library only.
 """
+
+from __future__ import annotations
 
 import contextlib
 import csv
 import io
+import itertools
 import os
 import re
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,23 +28,47 @@ import disk
 
 
 class Label(NamedTuple):
-    """One answer: its name in the file, and how the window offers it.
+    """One answer: its name in the file, how the window offers it, and what it amounts to.
 
-    `kind` is "artifact", "real" or "neutral" and decides the colour, `place` is "below" (the row
-    under the stamps) or "side" (beside them), `meaning` is what to look for, as Help tells it.
+    Attributes
+    ----------
+    name : str
+        What stands in the file.
+    title : str
+        What people call it.
+    kind : str
+        "artifact", "real" or "neutral"; decides the colour.
+    key : str
+        The character that gives it.
+    place : str
+        "below" (the row under the stamps) or "side" (beside them).
+    asked : int
+        Which of the questions that a labeler asks in turn leads to it.
+    question : str
+        That question; if the answer is yes, this is the label.
+    meaning : str
+        What to look for, as Help tells it.
+    vote : bool
+        It is a class that a detection can belong to.
+    commented : bool
+        It takes a comment.
     """
 
     name: str
-    text: str
+    title: str
     kind: str
     key: str
     place: str
+    asked: int
+    question: str
     meaning: str
+    vote: bool = True
+    commented: bool = False
 
     @property
-    def title(self):
-        """The text without what it says in brackets."""
-        return self.text.partition(" (")[0]
+    def text(self) -> str:
+        """What stands on the button: the title, and where a comment is typed."""
+        return f"{self.title} (comment in terminal)" if self.commented else self.title
 
 
 LABELS = (
@@ -46,6 +78,8 @@ LABELS = (
         "artifact",
         "1",
         "below",
+        1,
+        "Difference: is a bright blob right beside a dark one?",
         "Difference shows bright right beside dark: the two images were not aligned.",
     ),
     Label(
@@ -54,6 +88,8 @@ LABELS = (
         "artifact",
         "2",
         "below",
+        2,
+        "Template: is a point source exactly in the centre?",
         "A point source sits exactly in the centre of Template, even if a galaxy is beside it: "
         "most likely a star of our own galaxy that varies.",
     ),
@@ -63,6 +99,8 @@ LABELS = (
         "artifact",
         "3",
         "below",
+        4,
+        "All three: only noise, nothing one could call a star or a galaxy?",
         "Template is too noisy to make out anything by eye, and none of the three stamps shows "
         "anything one could call a star or a galaxy.",
     ),
@@ -72,6 +110,8 @@ LABELS = (
         "artifact",
         "4",
         "below",
+        3,
+        "Template: do several dark pixels touch exactly in the centre?",
         "Several dark pixels touch each other exactly in the centre of Template: a defect there "
         "leaves a false source in Difference.",
     ),
@@ -81,6 +121,8 @@ LABELS = (
         "real",
         "5",
         "below",
+        6,
+        "Could it be that, but noise or a nearby core stands in the way?",
         "It could well be Good, but noise, or a transient too near the core of the galaxy, stands "
         "in the way of being sure.",
     ),
@@ -90,6 +132,9 @@ LABELS = (
         "real",
         "6",
         "below",
+        5,
+        "Transient and host in Search, the host alone in Template, the transient alone in "
+        "Difference?",
         "Search shows the transient and its host galaxy, Template the host alone, Difference the "
         "transient alone.",
     ),
@@ -99,23 +144,30 @@ LABELS = (
         "neutral",
         "7",
         "side",
+        8,
+        "No idea?",
         "You cannot tell. That is an answer too: an expert will look at it.",
+        vote=False,
     ),
     Label(
         "Other",
-        "Other (comment in terminal)",
+        "Other",
         "neutral",
         "8",
         "side",
+        7,
+        "None of these, and you can say what it is?",
         "None of these, and there is something to say: a clean point source without any host, for "
         "instance. You write a comment.",
+        commented=True,
     ),
 )
-SKIPPED = "Skipped"  # the program's own: the stamps could not be shown
 BY_NAME = {label.name: label for label in LABELS}
+SKIPPED = "Skipped"  # the program's own: the stamps could not be shown
 ACTIONS = frozenset(BY_NAME) | {SKIPPED}
+CLASSES = tuple(label.name for label in LABELS if label.vote)
+REAL = tuple(label.name for label in LABELS if label.kind == "real")
 
-COLUMNS = ("OBJID", "ACTION", "COMMENT", "TIME", "METADATA_STAMP", "SECONDS")
 COMMENT_LIMIT = 2000  # characters; a terminal hands over at most 4095 bytes of one line
 _OBJID = re.compile(r"[0-9]{1,32}")
 # neither a hidden file, nor a path, nor what a command takes for an option
@@ -123,6 +175,7 @@ _USER = re.compile(r"(?!.*--)[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _FILE = re.compile(r"(?P<user>.+)--(?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.csv", re.ASCII)
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})Z")
+_DELIMITERS = ",;\t"
 
 
 class LabelError(Exception):
@@ -130,35 +183,70 @@ class LabelError(Exception):
 
 
 class Row(NamedTuple):
-    """One line of a label file, all of it text."""
+    """One line of a label file, all of it text; what a file has no column for is the default."""
 
-    objid: str
-    action: str
-    comment: str
-    time: str
-    metadata_stamp: str
-    seconds: str
+    objid: str = ""
+    action: str = ""
+    comment: str = ""
+    time: str = ""
+    metadata_stamp: str = ""
+    seconds: str = "0"
 
 
-def row(objid, action, comment="", metadata_stamp="", seconds=0.0):
+COLUMNS = tuple(name.upper() for name in Row._fields)
+
+
+class Parsed(NamedTuple):
+    """What a label file holds: its rows in the order of the presses, and the lines that are none.
+
+    The last of these may be one that a crash cut short.
+    """
+
+    rows: list[Row]
+    torn: list[bytes]
+
+
+class Settled(NamedTuple):
+    """What became of a label file: the rewritten one, and what of it could not be read.
+
+    Either is None if there is no such thing.
+    """
+
+    target: Path | None
+    torn: Path | None
+
+
+def is_vote(action: str) -> bool:
+    """Tell whether an ACTION names a class: Unsure, Skipped and unknown ones do not."""
+    return action in CLASSES
+
+
+def title(action: str) -> str:
+    """Return what people call an ACTION."""
+    return BY_NAME[action].title if action in BY_NAME else action
+
+
+def row(
+    objid: str, action: str, comment: str = "", metadata_stamp: str = "", seconds: float = 0.0
+) -> Row:
     """Make the row of a label given now; `seconds` is how long the triplet was on screen."""
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     time = now.replace("+00:00", "Z")
     return Row(objid, action, comment, time, metadata_stamp, f"{seconds:.2f}")
 
 
-def is_user(name):
+def is_user(name: str) -> bool:
     """Tell whether `name` can be part of a label file's name."""
     return _USER.fullmatch(name) is not None
 
 
-def user_of(file_name):
+def user_of(file_name: str) -> str | None:
     """Return the USER in a label file's name, or None if it is no such name."""
     match = _FILE.fullmatch(file_name)
     return match["user"] if match and is_user(match["user"]) else None
 
 
-def clean_comment(text):
+def clean_comment(text: str) -> str:
     """Return a comment as one line: control characters and runs of blanks become one blank.
 
     Raises
@@ -176,12 +264,12 @@ def clean_comment(text):
     return line
 
 
-def shorten(text):
+def shorten(text: str) -> str:
     """Return any text as a comment, cut where it is too long: for what the program itself says."""
     return clean_comment(text[:200])
 
 
-def given_at(entry):
+def given_at(entry: Row) -> float:
     """Return when a label was given, in seconds since 1970; raises ValueError on a bad TIME."""
     match = _TIME.fullmatch(entry.time)
     if match is None:
@@ -190,7 +278,7 @@ def given_at(entry):
     return datetime.fromisoformat(f"{match[1]}+00:00").timestamp() + float(match[2])
 
 
-def check(entry):
+def check(entry: Row) -> str | None:
     """Return why a row cannot be a label, as a phrase, or None if nothing is wrong with it."""
     if not _OBJID.fullmatch(entry.objid):
         return "OBJID is not 1 to 32 digits"
@@ -223,23 +311,22 @@ class LabelFile:
         It cannot be made (disk full, read-only folder).
     """
 
-    def __init__(self, folder, user):
+    def __init__(self, folder: str | Path, user: str):
         header = _line(COLUMNS)
-        now = datetime.now(timezone.utc)
-        while True:
-            self.path = Path(folder) / f"{user}--{now:%Y-%m-%d_%H-%M-%S}.csv"
+        for time in disk.time_names():  # the next, if a session began and ended in this very second
+            self.path = Path(folder) / f"{user}--{time}.csv"
             try:
                 disk.create(self.path, header)
                 break
-            except FileExistsError:  # a session that began and ended within this very second
-                now += timedelta(seconds=1)
+            except FileExistsError:
+                continue
             except OSError as error:
                 raise _not_saved(self.path, error) from error
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self._size = len(header)
         self._torn = False  # part of a row that did not fit could not be taken back
 
-    def append(self, *entries):
+    def append(self, *entries: Row) -> None:
         """Write rows and wait until they are on the disk.
 
         Raises
@@ -262,59 +349,98 @@ class LabelFile:
         self._size = os.fstat(self._descriptor).st_size
         self._torn = False
 
-    def close(self):
+    def close(self) -> None:
         """Let go of the file. What was appended stays."""
         os.close(self._descriptor)
 
 
-def _not_saved(path, error):
+def _not_saved(path: Path, error: OSError) -> LabelError:
     return LabelError(
         f"This label is not saved, the earlier ones are: {path.parent} says "
         f"{error.strerror!r}. Make room there and press again."
     )
 
 
-def _line(fields):
+def _line(fields: Iterable[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(fields)
     return text.getvalue().encode()
 
 
-def read(path):
-    """Read a label file back.
-
-    Returns
-    -------
-    rows : list of Row
-        All rows, in the order of the presses.
-    torn : list of bytes
-        The lines that are no rows, the unfinished last one among them.
-    """
-    *lines, last = Path(path).read_bytes().split(b"\n")
-    rows, torn = [], []
-    for line in lines:
-        entry = parse(line)
-        if entry is None:
-            torn.append(line)
-        elif entry != COLUMNS:
-            rows.append(entry)
-    if last:
-        torn.append(last)
-    return rows, torn
-
-
-def parse(line):
-    """Return the `Row` in one line (bytes, without its end), or None if it is no row at all."""
+def _fields(line: bytes, delimiter: str) -> list[str] | None:
+    """Return the fields of one line, or None if it is no CSV."""
     try:
-        fields = list(csv.reader([line.decode().rstrip("\r")], strict=True))
+        parsed = list(csv.reader([line.decode().rstrip("\r")], delimiter=delimiter, strict=True))
     except (UnicodeDecodeError, csv.Error):
         return None
-    if len(fields) != 1 or len(fields[0]) != len(COLUMNS):
+    return parsed[0] if len(parsed) == 1 else None
+
+
+class _Header:
+    """The columns of a file, by the names in its header, and how they are parted."""
+
+    def __init__(self, columns: Iterable[str] = COLUMNS, delimiter: str = ","):
+        self._columns, self._delimiter = list(columns), delimiter
+        self.unknown = not set(filter(None, self._columns)) <= set(COLUMNS)
+
+    @classmethod
+    def of(cls, line: bytes) -> _Header | None:
+        """Return the header that stands in a line, or None if it is none."""
+        for delimiter in _DELIMITERS if b"OBJID" in line else "":
+            columns = [name.strip() for name in _fields(line, delimiter) or ()]
+            if {"OBJID", "ACTION"} <= set(columns):
+                return cls(columns, delimiter)
         return None
-    return Row(*fields[0])
+
+    def row(self, line: bytes) -> Row | None:
+        """Return the row in a line, or None if it is none."""
+        fields = _fields(line, self._delimiter)
+        count = len(self._columns)
+        if fields is None or len(fields) < count or any(fields[count:]):
+            return None
+        known = {name.lower(): text for name, text in zip(self._columns, fields) if name in COLUMNS}
+        entry = Row(**known)
+        if self._delimiter == ";":  # where that parts columns, a comma parts decimals
+            entry = entry._replace(seconds=entry.seconds.replace(",", "."))
+        return entry
 
 
-def latest(paths, wanted):
+def _parse(data: bytes, edited: bool = False) -> tuple[Parsed, bool]:
+    """Do as `parse`, and tell whether there are columns that nobody here knows.
+
+    If it may have been `edited`, what misses nothing but the line's end is a row.
+    """
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        data = data.decode("utf-16", "replace").encode()
+    header, parsed, unknown = _Header(), Parsed([], []), False
+    *lines, last = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    for line in lines:
+        if found := _Header.of(line):
+            header, unknown = found, unknown or found.unknown
+        elif entry := header.row(line):
+            parsed.rows.append(entry)
+        elif line.strip():
+            parsed.torn.append(line)
+    if last and not _Header.of(last):
+        entry = header.row(last) if edited else None
+        if entry and check(entry) is None:
+            parsed.rows.append(entry)
+        else:
+            parsed.torn.append(last)
+    return parsed, unknown
+
+
+def parse(data: bytes) -> Parsed:
+    """Take the content of a label file apart."""
+    return _parse(data)[0]
+
+
+def read(path: str | Path) -> Parsed:
+    """Read a label file back."""
+    return parse(Path(path).read_bytes())
+
+
+def latest(paths: Iterable[Path], wanted: set[str]) -> dict[str, Row]:
     """Find what was answered last for each of some detections.
 
     Parameters
@@ -330,44 +456,56 @@ def latest(paths, wanted):
     dict
         Object ID -> `Row`, in the order of the answers.
     """
-    answers = {}
+    answers: dict[str, Row] = {}
+    objids = {objid.encode() for objid in wanted}
     for path in sorted(paths, key=_began):
-        for line in Path(path).read_bytes().split(b"\n")[:-1]:
-            if line.partition(b",")[0].decode("ascii", "replace") in wanted:
-                entry = parse(line)
-                if entry is not None:
-                    answers.pop(entry.objid, None)
-                    answers[entry.objid] = entry
+        data = Path(path).read_bytes()
+        first = data.partition(b"\n")[0]
+        if first == _line(COLUMNS).rstrip() or b"OBJID" not in first:  # the usual, or headless
+            data = b"".join(line for line in io.BytesIO(data) if line.partition(b",")[0] in objids)
+        for entry in parse(data).rows:
+            if entry.objid in wanted:
+                answers.pop(entry.objid, None)
+                answers[entry.objid] = entry
     return answers
 
 
-def _began(path):
+def _began(path: str | Path) -> str:
     return Path(path).name.rpartition("--")[2]
 
 
-def settle(path, folder):
+def settle(path: str | Path, folder: str | Path) -> Settled:
     """Rewrite a label file into another folder, the latest row of each detection only.
 
-    The new file is whole before the old one goes. A crash between the two leaves both, and
-    settling once more gives the same.
-
-    Returns
-    -------
-    target : Path or None
-        The settled file, or None if there was no label in it.
-    torn : int
-        How many torn lines were set aside. Their pictures had not left the screen.
+    The new file is whole before the old one goes, and so is ``NAME.torn`` beside it, which holds
+    the lines that cannot be read; or all of them, if there are columns that a later version made.
+    A crash in between leaves both, and settling once more gives the same.
     """
     path = Path(path)
-    rows, torn = read(path)
-    last = {}
-    for entry in rows:
+    data = path.read_bytes()
+    parsed, unknown = _parse(data, edited=True)
+    last: dict[str, Row] = {}
+    for entry in parsed.rows:
         last.pop(entry.objid, None)
         last[entry.objid] = entry
-    target = None
+    target = torn = None
+    if unknown or parsed.torn:
+        torn = _set_aside(Path(folder) / path.stem, data if unknown else b"\n".join(parsed.torn))
     if last:
         target = Path(folder) / path.name
         disk.write_whole(target, b"".join(map(_line, (COLUMNS, *last.values()))))
     path.unlink()
     disk.sync_folder(path.parent)
-    return target, len(torn)
+    return Settled(target, torn)
+
+
+def _set_aside(stem: Path, data: bytes) -> Path:
+    """Keep what could not be read, for its owner's eyes, beside whatever is kept already."""
+    for number in itertools.count(1):
+        torn = stem.with_name(f"{stem.name}{f'-{number}' if number > 1 else ''}.torn")
+        with contextlib.suppress(FileExistsError):
+            disk.create(torn, data, 0o600)
+            return torn
+        if torn.read_bytes() == data:  # a crash came before the label file went
+            return torn
+    raise AssertionError("unreachable")

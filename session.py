@@ -34,6 +34,7 @@ import card
 import disk
 import labels
 import stamps
+from look import Look
 
 ROOT = Path(__file__).resolve().parent
 PORTION = 4  # triplets of a chunk that are read before other pictures have their turn
@@ -379,9 +380,9 @@ class Page(NamedTuple):
     """What the window shows: see `Session.page`."""
 
     detection: object  # Detection, or None past the end of the line
-    pictures: object  # see stamps.picture; on screen still in an earlier look, or None at first
+    pictures: object  # see scaling.picture; on screen still in an earlier look, or None at first
     answer: object  # the labels.Row given earlier, or None
-    triplet: object  # three stamps.Stamp, or None while they are being read
+    triplet: object  # three scaling.Stamp, or None while they are being read
 
 
 class Drawing(NamedTuple):
@@ -431,7 +432,7 @@ class Session:
         self._kept = []  # names of the chunks whose stamps are in memory, the latest last
         self._answers, self._unreadable = {}, {}
         self._gone = {}  # chunks that could not be read again -> why
-        self._want = 0, stamps.Look()  # side in screen pixels, 0 as long as there is no window
+        self._want = 0, Look()  # side in screen pixels, 0 as long as there is no window
         self._drawn, self._triplets = {}, {}  # of this page's detection and its neighbours
         self._asked = {}  # Object ID -> want, of the drawings under way
         self._truth, self._votes = {}, {}
@@ -498,8 +499,10 @@ class Session:
     def _settle_crashed(self):
         for path in self._folder("labels", "open").glob("*--*.csv"):
             _, torn = labels.settle(path, self._folder("labels", "waiting"))
-            log.warning("%s was left by a session that crashed; %d torn lines", path.name, torn)
+            log.warning("%s was left by a session that crashed", path.name)
             self._say("The labels of a session that was interrupted are safe, and are sent now.")
+            if torn:
+                self._say(f"Part of {path.name} cannot be read: it is kept as {torn}.")
 
     def _work(self, executor, function, *arguments):
         """Run a function on a thread; a bug in it goes to the log, not to nowhere."""
@@ -607,7 +610,10 @@ class Session:
             self._chunks[self._kept.pop(0)].forget()
         if self._chunks[name].whole:
             self._kept.append(name)
-        return self._chunks[name].triplet(detection.objid)
+        encoded = self._chunks[name].encoded(detection.objid)
+        import scaling
+
+        return scaling.triplet(detection.objid, encoded)
 
     def _drop_finished(self):
         """Delete the chunks whose every detection is dealt with and acknowledged by the hub."""
@@ -640,10 +646,12 @@ class Session:
         self._deliver(self._counted, done)
 
     def _prepare(self, detection, want, triplet):
+        import scaling  # and numpy, which this thread waits for while Tk makes the window
+
         if want == self._want:
             try:
                 triplet = triplet or self._triplet(detection)
-                pictures = stamps.pictures(triplet, *want)
+                pictures = scaling.pictures(triplet, *want)
             except stamps.StampError as error:
                 log.warning("%s: %s", detection, error, exc_info=error.__cause__)
                 gone = isinstance(error, stamps.GoneError)
@@ -859,10 +867,10 @@ class Session:
         middle = sorted(self._recent)[len(self._recent) // 2] if len(self._recent) > 4 else 0
         return 60 / middle if middle else None
 
-    def show_as(self, side, look):
-        """Ask for pictures of `side` screen pixels in a `stamps.Look` from now on."""
-        if (side, look) != self._want:
-            self._want = side, look
+    def show_as(self, side, wanted):
+        """Ask for pictures of `side` screen pixels in a `Look` from now on."""
+        if (side, wanted) != self._want:
+            self._want = side, wanted
             self._asked.clear()
             self._ask_for(self._at)
 

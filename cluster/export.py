@@ -31,6 +31,7 @@ import numpy as np
 
 import disk
 import labels
+import scaling
 import stamps
 from cluster import agreement, receive
 from cluster.hub import DAMAGED, STAMP, USAGE, Hub, HubError, counted, read, table
@@ -343,7 +344,7 @@ class _TrainingSet:
             if form != self.format:
                 raise stamps.StampError(f"{FORMATS[form]}, not {FORMATS[self.format]}")
             if form == "fits":
-                missing = stamps.missing_pixels(pixels)
+                missing = scaling.missing_pixels(pixels)
                 gaps = gaps or missing.any()
                 pixels = np.where(missing, np.nan, pixels).astype("<f4")
             planes.append(pixels)

@@ -10,6 +10,7 @@ import io
 from xml.etree import ElementTree
 
 import labels
+import scaling
 import stamps
 from cluster.agreement import CLASSES
 from cluster.hub import HubError, counted
@@ -582,7 +583,7 @@ def _png(stamp):
 
     side = min(_SIDE, max(stamp.gray.shape))
     file = io.BytesIO()
-    with Image.open(io.BytesIO(stamps.picture(stamp, side)), formats=("PPM",)) as picture:
+    with Image.open(io.BytesIO(scaling.picture(stamp, side)), formats=("PPM",)) as picture:
         picture.save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
@@ -615,7 +616,7 @@ def _triplet(triplets, objid):
     if objid not in triplets.objids:
         return triplets.incomplete.get(objid) or triplets.damage or "it is not in its chunk"
     try:
-        return triplets.triplet(objid)
+        return scaling.triplet(objid, triplets.encoded(objid))
     except stamps.StampError as error:
         return str(error)
 

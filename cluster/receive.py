@@ -196,15 +196,8 @@ def _verify(hub, folder, user, name, data, chunk_of):
     """Part the good rows from the bad ones, and write both down."""
     latest = time.time() + 86400  # as wrong as clocks and time zones go
     good, bad = {}, []
-    *lines, last = data.split(b"\n")
-    for line in filter(bytes.strip, [*lines, last]):
-        entry = labels.parse(line)
-        if entry == labels.COLUMNS:
-            continue
-        if entry is None or line is last:
-            text = line[: labels.COMMENT_LIMIT].decode("utf-8", "replace")
-            bad.append(shown("", "", text, "", "", "", "the line is no row, or has no end"))
-            continue
+    rows, torn = labels.parse(data)
+    for entry in rows:
         reason, chunk = labels.check(entry), None
         if reason is None and not _EARLIEST <= labels.given_at(entry) <= latest:
             reason = "TIME is before 2020 or in the future"
@@ -217,6 +210,9 @@ def _verify(hub, folder, user, name, data, chunk_of):
         entry = entry._replace(metadata_stamp=stamps.metadata_stamp(chunk))
         good.pop(entry.objid, None)  # the last row counts, and stands where it came
         good[entry.objid] = [*entry, user]
+    for line in torn:
+        text = line[: labels.COMMENT_LIMIT].decode("utf-8", "replace")
+        bad.append(shown("", "", text, "", "", "", "the line is no row, or has no end"))
     good = list(good.values())
     write_rows(folder, name, good, bad)
     return good, bad

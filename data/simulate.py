@@ -26,6 +26,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import disk  # noqa: E402
+import scaling
 import stamps  # noqa: E402
 
 SIDE = 51  # pixels, as DES cuts them
@@ -618,7 +619,7 @@ def with_ticks(gray):
 
 def gif(pixels, kind):
     """Return a stamp as the bytes of a GIF: 8-bit greyscale, identity palette, corner ticks."""
-    gray = with_ticks(stamps.scale(pixels, kind)[0])
+    gray = with_ticks(scaling.scale(pixels, kind)[0])
     file = io.BytesIO()
     Image.fromarray(gray).save(file, "GIF", optimize=False, interlace=False)
     return file.getvalue()
@@ -675,7 +676,7 @@ def write_guide(folder, seed=SEED):
         picture = np.full((SIDE, 3 * SIDE + 2 * GAP), GAP_GREY, np.uint8)
         for place, (kind, pixels) in enumerate(zip(stamps.KINDS, best)):
             left = place * (SIDE + GAP)
-            picture[:, left : left + SIDE] = with_ticks(stamps.scale(pixels, kind)[0])
+            picture[:, left : left + SIDE] = with_ticks(scaling.scale(pixels, kind)[0])
         file = io.BytesIO()
         Image.fromarray(picture).save(file, "PNG")
         disk.write_whole(folder / f"{label}.png", file.getvalue())

@@ -13,8 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pexpect
 import pytest
+from astropy.io import fits
 from PIL import Image
 from Xlib import XK, X, display
 from Xlib.ext import xtest
@@ -365,6 +367,21 @@ def gif(seed, side=51):
     file = io.BytesIO()
     Image.frombytes("L", (side, side), noise).save(file, "GIF")
     return file.getvalue()
+
+
+def fits_bytes(pixels, **header):
+    hdu = fits.PrimaryHDU(pixels)
+    hdu.header.update(header)
+    file = io.BytesIO()
+    hdu.writeto(file)
+    return file.getvalue()
+
+
+def noise(shape=(51, 51), sky=100.0, sigma=5.0, seed=1):
+    return np.random.default_rng(seed).normal(sky, sigma, shape)
+
+
+# Reading a chunk
 
 
 def tarball(path, members):

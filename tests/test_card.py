@@ -7,17 +7,18 @@ import pytest
 from PIL import Image
 
 import card
-import stamps
+import scaling
+from look import Look
 
 
 def flat(shade, shape=(51, 51)):
     gray = np.full(shape, shade, np.uint8)
-    return stamps.Stamp(gray, gray, gray < 0)
+    return scaling.Stamp(gray, gray, gray < 0)
 
 
-def drawn(triplet=None, look=None, said="Good", comment="", about="a--x, ann"):
+def drawn(triplet=None, wanted=None, said="Good", comment="", about="a--x, ann"):
     triplet = triplet or [flat(shade) for shade in (60, 120, 180)]
-    png = card.draw(triplet, look or stamps.Look(), "284239958", said, comment, about)
+    png = card.draw(triplet, wanted or Look(), "284239958", said, comment, about)
     picture = Image.open(io.BytesIO(png))
     assert picture.format == "PNG"
     return np.asarray(picture.convert("RGB")).astype(int)
@@ -45,7 +46,7 @@ def test_the_three_stamps_stand_side_by_side_in_their_order():
 
 
 def test_they_look_as_they_were_looked_at():
-    pixels = drawn(look=stamps.Look(inverted=True))
+    pixels = drawn(wanted=Look(inverted=True))
     boxes = [shown(pixels, shade) for shade in (195, 135, 75)]
     assert boxes == [shown(drawn(), shade) for shade in (60, 120, 180)]
 
@@ -53,11 +54,11 @@ def test_they_look_as_they_were_looked_at():
 def test_stamps_of_different_shapes_have_one_zoom_and_missing_pixels_their_colour():
     values = np.full((30, 30), 7.0)
     values[:10] = np.nan
-    template = stamps.Stamp(values, *stamps.scale(values, "temp"), "temp")
+    template = scaling.Stamp(values, *scaling.scale(values, "temp"), "temp")
     pixels = drawn([flat(60, (60, 40)), template, flat(180, (1, 1))])
     assert shown(pixels, 60)[2:] == (card.SIDE * 40 // 60, card.SIDE)
     assert shown(pixels, 180)[2:] == (card.SIDE // 60, card.SIDE // 60)
-    holes = (pixels == stamps.MISSING_COLOUR).all(axis=2)
+    holes = (pixels == scaling.MISSING_COLOUR).all(axis=2)
     assert holes.sum() == card.SIDE // 2 * (card.SIDE // 6)
 
 

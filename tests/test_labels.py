@@ -97,7 +97,126 @@ def test_settling_keeps_the_last_row_of_a_detection(tmp_path):
         ("2", "Unsure"),
         ("1", "Marginal"),
     ]
-    assert not file.path.exists() and torn == 0
+    assert not file.path.exists() and torn is None
+
+
+def settle(tmp_path, data, name="rob--2026-11-22_13-08-00.csv"):
+    """Settle a file of these bytes; return its rows, and what was kept as torn."""
+    waiting = tmp_path / "waiting"
+    waiting.mkdir(exist_ok=True)
+    path = tmp_path / name
+    path.write_bytes(data)
+    target, torn = labels.settle(path, waiting)
+    assert not path.exists()
+    return labels.read(target).rows if target else [], torn.read_bytes() if torn else b""
+
+
+HEADER = b"OBJID,ACTION,COMMENT,TIME,METADATA_STAMP,SECONDS\n"
+LINES = (
+    b"7,Good,,2026-11-22T13:08:00.123Z,s,1.00\n",
+    b'8,Other,"a, b ""c"" \xf0\x9f\x8c\x9f",2026-11-22T13:08:01.123Z,s,2.25\n',
+    b"9,Unsure,,2026-11-22T13:08:02.123Z,s,0.50\n",
+)
+
+
+def test_a_file_cut_at_any_byte_settles_to_its_whole_rows_and_keeps_the_rest(tmp_path):
+    whole = HEADER + b"".join(LINES)
+    ends = [len(HEADER) + sum(map(len, LINES[:count])) for count in range(4)]
+    for end in range(len(whole) + 1):
+        rows, torn = settle(tmp_path, whole[:end])
+        if end < ends[0]:
+            assert not rows
+            continue
+        count = sum(end >= line for line in ends[1:])
+        kept = whole[ends[count] : end]
+        assert [row.objid for row in rows[:count]] == ["7", "8", "9"][:count]
+        if len(rows) > count:  # all that is said is there, but for decimals and the line's end
+            assert len(rows) == count + 1 and LINES[count].startswith(kept) and not torn
+            assert labels.check(rows[-1]) is None and len(LINES[count]) - len(kept) <= 4
+        else:
+            assert torn == kept
+        for path in (tmp_path / "waiting").iterdir():
+            path.unlink()
+
+
+@pytest.mark.parametrize("columns", [5, 7])
+def test_a_file_of_an_earlier_or_a_later_version_counts(tmp_path, columns):
+    """Five columns used to end as nothing, and the file was deleted."""
+    lines = [HEADER, *LINES]
+    if columns == 5:
+        data = b"".join(line.rpartition(b",")[0] + b"\n" for line in lines)
+    else:
+        ends = [b",FLAG\n", b",lens?\n", b",\n", b",\n"]
+        data = b"".join(line[:-1] + end for line, end in zip(lines, ends))
+    rows, torn = settle(tmp_path, data)
+    assert [(row.objid, row.action) for row in rows] == [
+        ("7", "Good"),
+        ("8", "Other"),
+        ("9", "Unsure"),
+    ]
+    assert rows[0].seconds == ("0" if columns == 5 else "1.00")
+    assert all(labels.check(row) is None for row in rows)
+    assert torn == (b"" if columns == 5 else data), "what a later version said is not lost"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: data.replace(b"\n", b"\r\n"),
+        lambda data: data.replace(b'"a, b', b'"a; b').replace(b",", b";").replace(b".00", b",00"),
+        lambda data: data.replace(b",", b"\t").replace(b"a\t b", b"a, b"),
+        lambda data: b"\xff\xfe" + data.decode().encode("utf-16-le"),
+        lambda data: data.replace(b"\n", b",,\n"),
+        lambda data: data[:-1],
+        lambda data: data.replace(LINES[1], b"\n\n" + LINES[1]),
+        lambda data: data[: len(HEADER + LINES[0])] + HEADER + data[len(HEADER + LINES[0]) :],
+    ],
+    ids=[
+        "bom",
+        "crlf",
+        "semicolon",
+        "tab",
+        "utf-16",
+        "empty-columns",
+        "no-end",
+        "empty-lines",
+        "two-headers",
+    ],
+)
+def test_a_file_that_a_spreadsheet_or_an_editor_saved_counts(tmp_path, spoil):
+    rows, torn = settle(tmp_path, spoil(HEADER + b"".join(LINES)))
+    assert [row.objid for row in rows] == ["7", "8", "9"] and not torn
+    assert rows[1].comment.replace(";", ",") == 'a, b "c" 🌟'
+    assert all(labels.check(row) is None for row in rows)
+
+
+def test_columns_are_found_by_their_names(tmp_path):
+    data = b"ACTION,SECONDS,OBJID,TIME\nGood,1.00,7,2026-11-22T13:08:00.123Z\n"
+    (row,), torn = settle(tmp_path, data)
+    assert row == labels.Row("7", "Good", "", "2026-11-22T13:08:00.123Z", "", "1.00") and not torn
+    path = tmp_path / "rob--2026-11-22_13-08-00.csv"
+    path.write_bytes(data)
+    assert labels.latest([path], {"7"}) == {"7": row}
+
+
+def test_what_cannot_be_read_is_kept_for_its_owner_alone(tmp_path):
+    rows, torn = settle(tmp_path, HEADER + b"8,Go\n" + LINES[0] + bytes(40) + b"\n\xff,x\n")
+    assert [row.objid for row in rows] == ["7"]
+    assert torn == b"8,Go\n" + bytes(40) + b"\n\xff,x"
+    (path,) = tmp_path.glob("waiting/*.torn")
+    assert path.name == "rob--2026-11-22_13-08-00.torn"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_kept_is_not_replaced_by_what_comes_later(tmp_path):
+    for data in (b"first", b"second", b"first"):
+        assert settle(tmp_path, HEADER + data) == ([], data)
+    kept = {path.name: path.read_bytes() for path in tmp_path.glob("waiting/*.torn")}
+    assert kept == {
+        "rob--2026-11-22_13-08-00.torn": b"first",
+        "rob--2026-11-22_13-08-00-2.torn": b"second",
+    }
 
 
 def test_settling_twice_after_a_crash_in_between_gives_the_same(tmp_path):
@@ -117,7 +236,7 @@ def test_a_file_without_labels_leaves_nothing_to_send(tmp_path):
     (tmp_path / "waiting").mkdir()
     file = labels.LabelFile(tmp_path, "rob")
     file.close()
-    assert labels.settle(file.path, tmp_path / "waiting") == (None, 0)
+    assert labels.settle(file.path, tmp_path / "waiting") == (None, None)
     assert not file.path.exists() and not list((tmp_path / "waiting").iterdir())
 
 

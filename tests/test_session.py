@@ -16,6 +16,7 @@ import card
 import labels
 import session
 import stamps
+from look import Look
 
 # Who labels what
 
@@ -130,7 +131,7 @@ class Desk:
 
     def open(self, until=lambda page: page.pictures):
         self.session.start()
-        self.session.show_as(60, stamps.Look())
+        self.session.show_as(60, Look())
         self.pump(lambda: until(self.session.page()))
         return self
 
@@ -174,7 +175,7 @@ def test_what_is_on_screen_stays_until_it_is_drawn_anew(desk, tmp_path):
     subject = desk().open()
     subject.session.painted()
     before = subject.session.page().pictures
-    subject.session.show_as(80, stamps.Look(inverted=True))
+    subject.session.show_as(80, Look(inverted=True))
     assert subject.session.page().pictures is before
     subject.pump(lambda: subject.session.page().pictures is not before)
     assert subject.session.page().pictures[0].startswith(b"P5 80 80 ")
@@ -248,7 +249,7 @@ def test_stamps_of_two_chunks_stay_in_memory_and_others_are_read_again(desk, tmp
     first = subject.session.page().pictures
 
     def held():
-        return [name for name, chunk in subject.session._chunks.items() if chunk._parts]
+        return [name for name, chunk in subject.session._chunks.items() if chunk._triplets]
 
     assert held() == ["a--x", "b--x"]
     for _ in range(5):
@@ -271,7 +272,7 @@ def test_a_third_chunk_lets_go_of_its_stamps_while_it_is_read(desk, tmp_path, mo
     def counted(chunk, *count):
         read(chunk, *count)
         chunks[chunk.name] = chunk
-        parts = [parts for chunk in chunks.values() for parts in chunk._parts.values()]
+        parts = [parts for chunk in chunks.values() for parts in chunk._triplets.values()]
         held.append(sum(len(data) > 0 for part in parts for _, data in part.values()))
 
     monkeypatch.setattr(stamps.Chunk, "read", counted)
@@ -479,9 +480,9 @@ def test_a_row_that_a_spreadsheet_spoilt_does_not_stop_the_session(desk, tmp_pat
 
 def test_a_bug_in_reading_costs_one_detection(desk, tmp_path, monkeypatch):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
-    real = stamps.Chunk.triplet
+    real = stamps.Chunk.encoded
     monkeypatch.setattr(
-        stamps.Chunk, "triplet", lambda chunk, objid: real(chunk, objid) if objid == "2" else 1 / 0
+        stamps.Chunk, "encoded", lambda chunk, objid: real(chunk, objid) if objid == "2" else 1 / 0
     )
     subject = desk().open()
     assert subject.session.page().detection.objid == "2"
@@ -673,7 +674,7 @@ def test_how_much_of_a_chunk_has_arrived_is_told(desk, hub):
     subject.pump(lambda: subject.session.supply == "fetching the next chunk, 50%")
     os.write(line, data[len(data) // 2 :])
     os.close(line)
-    subject.session.show_as(60, stamps.Look())
+    subject.session.show_as(60, Look())
     subject.pump(lambda: subject.session.page().pictures)
 
 

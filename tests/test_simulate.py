@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import labels
+import scaling
 import stamps
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -301,7 +302,7 @@ def test_gif_and_fits_are_the_same_detections(tmp_path):
         with Image.open(io.BytesIO(gifs[Path(name).stem + ".gif"])) as picture:
             assert picture.mode == "L"  # the palette is the identity
             gray = np.asarray(picture)
-        stamp = stamps.read(data, ".fits", name[:4])
+        stamp = scaling.read(data, ".fits", name[:4])
         assert stamp.pixels.dtype == np.float32
         assert not stamp.missing.any()
         assert (stamp.gray == gray)[~ticks].all()
@@ -346,7 +347,7 @@ def test_the_shipped_set_is_what_the_default_seed_makes(shipped):
         for kind, pixels in zip(stamps.KINDS, detection):
             with Image.open(DATA / "practice" / f"{kind}{objid}.gif") as picture:
                 there = np.asarray(picture).astype(int)
-            made = simulate.with_ticks(stamps.scale(pixels, kind)[0])
+            made = simulate.with_ticks(scaling.scale(pixels, kind)[0])
             assert np.abs(there - made).max() <= 2  # another numpy may round otherwise
 
 

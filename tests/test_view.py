@@ -25,7 +25,9 @@ from test_window import ask_for_comment, button, pass_time
 
 import artifactspy
 import labels
+import scaling
 import stamps
+from look import Look
 
 SHADES = (60, 120, 180)  # of the first detection's Search, Template and Difference
 
@@ -217,8 +219,8 @@ def seen(program):
 
 def drawn(program, path, objid, look):
     """Return the three stamps as they should be on the screen."""
-    triplet = stamps.Chunk(path).triplet(objid)
-    ppms = stamps.pictures(triplet, fit_of(program).side, look)
+    triplet = scaling.triplet(objid, stamps.Chunk(path).encoded(objid))
+    ppms = scaling.pictures(triplet, fit_of(program).side, look)
     return [np.asarray(Image.open(io.BytesIO(ppm)).convert("RGB")) for ppm in ppms]
 
 
@@ -349,27 +351,27 @@ def test_keys_change_the_look_and_0_takes_all_back(begin, tmp_path, reader):
     screen = program.screen
     wait_until(lambda: all(marked(program, i) for i in range(3)), what="marks on FITS stamps")
     tap(program, "m")
-    usual = await_look(program, path, stamps.Look())
+    usual = await_look(program, path, Look())
     different = [usual]
-    for name in [*stamps.SCALINGS][1:]:
+    for name in [*scaling.SCALINGS][1:]:
         tap(program, "s")
-        different.append(await_look(program, path, stamps.Look(name)))
-        reader.waits(program, f"Scaling: {stamps.SCALINGS[name][0]}.")
+        different.append(await_look(program, path, Look(name)))
+        reader.waits(program, f"Scaling: {scaling.SCALINGS[name].title}.")
     for i in range(3):
         assert len({pictures[i].tobytes() for pictures in different}) == len(different)
     tap(program, "i")
-    await_look(program, path, stamps.Look(name, inverted=True))
+    await_look(program, path, Look(name, inverted=True))
     tap(program, "s")  # round and round
-    await_look(program, path, stamps.Look(inverted=True))
+    await_look(program, path, Look(inverted=True))
     tap(program, "i")
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     for key in "siB":
         tap(program, key)
     wait_until(lambda: not np.array_equal(seen(program)[2], usual[2]))
     screen.key("0")
     wait_until(lambda: all(marked(program, i) for i in range(3)), what="the marks")
     screen.key("m")
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     end = time.monotonic() + 0.5
     while time.monotonic() < end:  # it blinks no longer
         assert np.array_equal(seen(program)[0], usual[0])
@@ -411,14 +413,14 @@ def dragged(program, across, up):
     side = fit_of(program).side
     x, y = middle(cell(program, 0))
     program.screen.drag((x, y), (x + across, y - up))
-    return stamps.Look(bias=0.5 + across / side, contrast=4 ** (up / side))
+    return Look(bias=0.5 + across / side, contrast=4 ** (up / side))
 
 
 def test_a_right_drag_tells_apart_what_was_white_in_the_values_themselves(begin, tmp_path):
     program = begin(scenes(), first=None)
     path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
     program.screen.key("m")
-    (usual, *_) = await_look(program, path, stamps.Look())
+    (usual, *_) = await_look(program, path, Look())
     zoom = fit_of(program).side / 51
     lower, higher = ((round(c * zoom), round((51 - 41.5) * zoom)) for c in (9, 41))
 
@@ -432,7 +434,7 @@ def test_a_right_drag_tells_apart_what_was_white_in_the_values_themselves(begin,
     program.screen.point(x, y)
     for _ in range(2):
         program.screen.button(3)
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     assert not program.rows()
 
 
@@ -441,17 +443,17 @@ def test_a_double_right_click_resets_though_the_hand_trembles(begin, tmp_path):
     program = begin(scenes(), first=None)
     path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
     program.screen.key("m")
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     await_look(program, path, dragged(program, 100, 20))
     x, y = middle(cell(program, 1))
     program.screen.point(x, y)
     program.screen.button(3)
     program.screen.button(3, up=False)
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     program.screen.point(x + 1, y)
     program.screen.button(3, down=False)
     pass_time(0.3)
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
 
 
 def test_a_label_right_after_a_drag_counts(begin, tmp_path):
@@ -459,7 +461,7 @@ def test_a_label_right_after_a_drag_counts(begin, tmp_path):
     program = begin(scenes(), first=None)
     path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
     program.screen.key("m")
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     pass_time(artifactspy.GUARD + 0.05)
     before = program.stamps_on_screen()
     look = dragged(program, 60, 60)
@@ -476,7 +478,7 @@ def test_the_look_is_kept_for_the_next_session(begin, tmp_path):
     path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
     screen = program.screen
     screen.key("m")
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     look = dragged(program, -40, 30)._replace(scaling="zscale", inverted=True)
     screen.key("s")
     screen.key("i")
@@ -490,7 +492,7 @@ def test_the_look_is_kept_for_the_next_session(begin, tmp_path):
     await_look(program, path, look)  # without marks
     program.screen.key("0")
     program.screen.key("m")
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
 
 
 # What is under the pointer
@@ -974,10 +976,10 @@ def test_quick_resizing_never_blanks_the_stamps_for_long_and_ends_right(begin, t
             blank = None if there else blank or now
             longest = max(longest, now - blank if blank else 0)
     assert longest < 0.5
-    await_look(program, path, stamps.Look())
+    await_look(program, path, Look())
     for program.width, program.height in ((1500, 900), (800, 450)):
         program.screen.resize(program.window, program.width, program.height)
-        await_look(program, path, stamps.Look())
+        await_look(program, path, Look())
     program.screen.point(program.width // 2, program.height - 3)
     assert program.label("6").objid == "1"
 
@@ -1059,12 +1061,15 @@ def test_real_stamps_take_every_look(begin, real, tmp_path):
     program = begin(first=None)
     objids = stamps.Chunk(path).objids
     tap(program, "m")
-    fits = any(stamp.pixels.dtype != np.uint8 for stamp in stamps.Chunk(path).triplet(objids[0]))
+    fits = any(
+        stamp.pixels.dtype != np.uint8
+        for stamp in scaling.triplet(objids[0], stamps.Chunk(path).encoded(objids[0]))
+    )
     if not fits:
         tap(program, "m")
-    look = stamps.Look()
+    look = Look()
     for objid in objids[:4]:
-        for name in [*[*stamps.SCALINGS][1:], "asinh"]:
+        for name in [*[*scaling.SCALINGS][1:], "asinh"]:
             tap(program, "s")
             look = look._replace(scaling=name)
             wanted = drawn(program, path, objid, look)
