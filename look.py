@@ -52,6 +52,6 @@ class Look(NamedTuple):
             look = look._replace(inverted=settings["inverted"] == "True")
         with contextlib.suppress(KeyError, ValueError):
             bias, contrast = float(settings["bias"]), float(settings["contrast"])
-            if look.stretched(bias, contrast)[2:] == (bias, contrast):
-                look = look.stretched(bias, contrast)
+            if BIAS[0] <= bias <= BIAS[1] and CONTRAST[0] <= contrast <= CONTRAST[1]:
+                look = look._replace(bias=bias, contrast=contrast)
         return look
