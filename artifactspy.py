@@ -23,8 +23,11 @@ from typing import NamedTuple
 
 import guide
 import labels
-import session
+import session.settings
+import session.sync
 from look import Look
+from session.folder import take_lock
+from session.session import Session
 
 VERSION = "0.1.0"
 GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
@@ -271,7 +274,7 @@ class Comment:
         self._root, self._tell, self._objid = root, tell, objid
         self._understand, self._done = read, done
         self._dialog = None
-        self.in_terminal = session.has_terminal()
+        self.in_terminal = session.sync.has_terminal()
         lines = ["A number takes an earlier comment:"] if earlier else []
         for number, text in enumerate(earlier, 1):
             lines.append(f"{number:>3}  {text[:70]}{'…' * (len(text) > 70)}")
@@ -556,7 +559,7 @@ class Window:
     def __init__(self, root, chosen, kept, sync, tell):
         self.root, self.settings, self._tell = root, chosen, tell
         self._bell = Doorbell(root, self._signalled)
-        self.session = session.Session(chosen, sync, self._bell.deliver, self.refresh, self.say)
+        self.session = Session(chosen, sync, self._bell.deliver, self.refresh, self.say)
         self.outcome = None  # of the upload: exit code and sentence
         self._layout = None
         self._painted = None, None  # the detection and the pictures on screen
@@ -575,7 +578,9 @@ class Window:
         mode = "practice" if chosen.practice else "expert" if chosen.expert else ""
         root.title(f"ArtifactSpy: {mode}".removesuffix(": "))
         with contextlib.suppress(tk.TclError):  # a clone without it still labels
-            self._icon = tk.PhotoImage(master=root, file=session.ROOT / "data" / "icon.png")
+            self._icon = tk.PhotoImage(
+                master=root, file=session.settings.ROOT / "data" / "icon.png"
+            )
             root.iconphoto(True, self._icon)
         root.protocol("WM_DELETE_WINDOW", self.close)
         root.report_callback_exception = self._bug
@@ -716,8 +721,8 @@ class Window:
             self._reading_ahead = self.root.after(READ_AHEAD, self.session.read_ahead)
 
     def _nothing_text(self):
-        if not self.session.exhausted:
-            text = f"{self.session.reason}\n{self.session.supply}".strip()
+        if not self.session.supply.exhausted:
+            text = f"{self.session.supply.reason}\n{self.session.supply.text}".strip()
             return text[:1].upper() + text[1:]
         if self.session.given and self.settings.practice:
             return "That was all of them. Close the window to see how you did."
@@ -744,7 +749,7 @@ class Window:
         parts.append(f"{given} this session, {today}" if given else today)
         if self.session.pace:
             parts.append(f"{self.session.pace:.0f} a minute")
-        supply = "next chunk ready" if self.session.next_ready else self.session.supply
+        supply = "next chunk ready" if self.session.next_ready else self.session.supply.text
         if supply:
             parts.append(supply)
         if self._last:
@@ -821,7 +826,12 @@ class Window:
     def _ask(self, objid):
         now = self.session
         self._comment = Comment(
-            self.root, self._tell, objid, now.offered, now.comment, self._commented
+            self.root,
+            self._tell,
+            objid,
+            now.comments.offered,
+            now.comments.understand,
+            self._commented,
         )
         where = "in the terminal" if self._comment.in_terminal else "in the dialog"
         self.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK, False)
@@ -1048,8 +1058,8 @@ class Window:
 
     def _finished(self, status, said):
         self.outcome = status, said
-        with contextlib.suppress(OSError, session.SessionError):
-            session.remember(self.settings.home, **self.kept())
+        with contextlib.suppress(OSError, session.settings.SessionError):
+            session.settings.remember(self.settings.home, **self.kept())
         self.root.destroy()
 
     def _bug(self, kind, error, trace):
@@ -1081,7 +1091,7 @@ def arguments(words):
         "--data",
         metavar="DIR",
         type=Path,
-        default=session.ROOT / "data",
+        default=session.settings.ROOT / "data",
         help="keep chunks, labels and settings there instead of in data/",
     )
     parser.add_argument(
@@ -1114,7 +1124,7 @@ def _practice_count(text):
 def open_display():
     """Return the root window, or raise `SessionError` where there is no screen or no fit Tk."""
     if tk.TkVersion < 8.6:
-        raise session.SessionError(
+        raise session.settings.SessionError(
             f"This Python's Tk is {tk.TkVersion}, which draws blank windows: 8.6 is needed. "
             "macOS: brew install python-tk. Debian, Ubuntu: sudo apt install python3-tk. "
             "Fedora: sudo dnf install python3-tkinter."
@@ -1122,7 +1132,7 @@ def open_display():
     try:
         return tk.Tk(className="ArtifactSpy")
     except tk.TclError as error:
-        raise session.SessionError(
+        raise session.settings.SessionError(
             f"There is no screen to open a window on ({error}): run it on your own desktop, or "
             "log in with ssh -X (macOS: with XQuartz, brew install --cask xquartz)."
         ) from error
@@ -1159,19 +1169,19 @@ def size_of_window(root, kept):
 def run(given):
     """Hold one session; return the program's exit status."""
     home = given.data.expanduser().resolve()
-    lock = session.take_lock(home)
+    lock = take_lock(home)
     start_log(home)
-    chosen = session.settings(
+    chosen = session.settings.choose(
         home, given.hub, given.user, given.realm, given.practice, given.expert
     )
-    kept = session.stored(home / "settings.ini")
+    kept = session.settings.stored(home / "settings.ini")
     root = open_display()
     root.geometry(size_of_window(root, kept))
     root.minsize(800, 450)
     with (
         contextlib.closing(lock),
         contextlib.closing(Terminal()) as terminal,
-        contextlib.closing(session.Sync(chosen)) as sync,
+        contextlib.closing(session.sync.Sync(chosen)) as sync,
     ):
         if chosen.practice:
             terminal.tell(
@@ -1180,7 +1190,7 @@ def run(given):
             )
         else:
             print(f"Labelling as {chosen.user} for {chosen.hub}.", flush=True)
-        if chosen.remote and session.has_terminal():
+        if chosen.remote and session.sync.has_terminal():
             sync.login(
                 quick=True
             )  # where that fails it says why, and the session is one without a network
@@ -1205,7 +1215,7 @@ def main():
             signal.signal(number, lambda *_: sys.exit(2))
     try:
         status = run(arguments(sys.argv[1:]))
-    except session.SessionError as error:
+    except session.settings.SessionError as error:
         print(f"ArtifactSpy: {error}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt:  # at the password prompt: there is no window yet, and nothing to lose

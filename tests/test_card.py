@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import card
 import scaling
 from look import Look
+from session import card
 
 
 def flat(shade, shape=(51, 51)):

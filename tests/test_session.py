@@ -7,22 +7,24 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from conftest import ROOT, cluster, fill, hold, tarball, triplets, verified, wait_until
 from test_window import ask_for_comment
 
-import card
 import labels
-import session
 import stamps
 from look import Look
+from session import card, pictures, settings, supply, verdict
+from session.session import Session
+from session.sync import Sync
 
 # Who labels what
 
 
 def chosen(home, **options):
-    return session.settings(home, **options)
+    return settings.choose(home, **options)
 
 
 def make_hub(folder):
@@ -60,7 +62,7 @@ def test_another_hub_brings_its_own_realm_and_user(tmp_path):
 def test_a_local_hub_takes_the_login_name(tmp_path, monkeypatch):
     monkeypatch.setenv("LOGNAME", "eve")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(session.SessionError, match="There is no hub in"):
+    with pytest.raises(settings.SessionError, match="There is no hub in"):
         chosen(tmp_path, hub="hub")
     assert chosen(tmp_path).practice  # and it was not remembered
     make_hub(tmp_path / "hub")
@@ -81,7 +83,7 @@ def test_a_setting_with_a_percent_sign_is_taken_as_it_is(tmp_path):
 
 def test_a_broken_settings_file_is_one_sentence(tmp_path):
     (tmp_path / "settings.ini").write_text("no section\n")
-    with pytest.raises(session.SessionError, match="settings file cannot be read"):
+    with pytest.raises(settings.SessionError, match="settings file cannot be read"):
         chosen(tmp_path)
 
 
@@ -109,9 +111,9 @@ class Desk:
 
     def __init__(self, data, hub, user="ann"):
         self.calls, self.said, self.data = queue.SimpleQueue(), [], data
-        self.settings = session.Settings(data, data, str(hub), user, "none", "", False, 0)
-        self.sync = session.Sync(self.settings)
-        self.session = session.Session(
+        self.settings = settings.Settings(data, data, str(hub), user, "none", "", False, 0)
+        self.sync = Sync(self.settings)
+        self.session = Session(
             self.settings, self.sync, self.deliver, lambda: None, self.said.append
         )
 
@@ -162,7 +164,7 @@ def desk(tmp_path):
     for made in desks:
         made.sync.stop()
         made.session._errands.shutdown()
-        made.session._reader.shutdown()
+        made.session._reading.shutdown()
 
 
 def put(tmp_path, name, members):
@@ -197,7 +199,7 @@ def test_a_chunk_that_arrives_leaves_the_page_on_screen(desk, tmp_path):
     page = second.session.page()
     assert page.detection.objid == "2"
     put(tmp_path, "b--y.tar.gz", triplets(range(11, 14)))
-    second.session._scan()
+    second.session._pictures.read_on()
     second.pump(lambda: "b--y" in second.session._chunks)
     assert second.session.page().detection.objid == "2"
     with pytest.raises(labels.LabelError, match="no longer on screen"):
@@ -212,11 +214,11 @@ def test_an_incomplete_copy_never_overwrites_a_label(desk, tmp_path):
     put(tmp_path, "b--y.tar.gz", members)
     chunk = stamps.Chunk(tmp_path / "data" / "chunks" / "b--y.tar.gz")
     subject.label("Good")
-    subject.session._arrived(
-        chunk, chunk.objids, True, {}, {}
-    )  # the reader had looked before the label was there
-    subject.session._append()
-    rows, _ = labels.read(subject.session._file.path)
+    # the reader had looked before the label was there
+    opened = pictures.Opened(chunk.name, tuple(chunk.objids), chunk.incomplete, None, True, {}, {})
+    subject.session._receive(opened)
+    subject.session._record.append()
+    rows, _ = labels.read(subject.session._record.path)
     assert [(row.objid, row.action) for row in rows] == [("101", "Good")]
 
 
@@ -229,15 +231,14 @@ def test_the_first_page_of_a_large_chunk_does_not_wait_for_the_last(desk, tmp_pa
     def take():
         while not subject.calls.empty():
             function, arguments = subject.calls.get()
-            if function == subject.session._arrived:
-                _, objids, whole, _, _ = arguments
-                arrived.append((len(objids), whole))
+            if isinstance(arguments[0], pictures.Opened):
+                arrived.append((len(arguments[0].objids), arguments[0].whole))
             function(*arguments)
         return len(arrived) > 1
 
     wait_until(take)
-    assert arrived == [(session.PORTION, False), (60, True)]
-    assert [d.objid for d in subject.session._line] == [str(n) for n in range(1, 61)]
+    assert arrived == [(pictures.PORTION, False), (60, True)]
+    assert [d.objid for d in subject.session._pages] == [str(n) for n in range(1, 61)]
     assert subject.session.progress() == (0, 60)
 
 
@@ -245,11 +246,15 @@ def test_stamps_of_two_chunks_stay_in_memory_and_others_are_read_again(desk, tmp
     for letter, number in zip("abc", (1, 3, 5)):
         put(tmp_path, f"{letter}--x.tar.gz", triplets([number, number + 1]))
     subject = desk()
-    subject.open(lambda page: page.pictures and len(subject.session._line) == 6)
+    subject.open(lambda page: page.pictures and len(subject.session._pages) == 6)
     first = subject.session.page().pictures
 
     def held():
-        return [name for name, chunk in subject.session._chunks.items() if chunk._triplets]
+        return [
+            name
+            for name, chunk in subject.session._pictures.reader._chunks.items()
+            if chunk._triplets
+        ]
 
     assert held() == ["a--x", "b--x"]
     for _ in range(5):
@@ -277,7 +282,7 @@ def test_a_third_chunk_lets_go_of_its_stamps_while_it_is_read(desk, tmp_path, mo
 
     monkeypatch.setattr(stamps.Chunk, "read", counted)
     subject = desk()
-    subject.open(lambda page: page.pictures and len(subject.session._line) == 27)
+    subject.open(lambda page: page.pictures and len(subject.session._pages) == 27)
     assert max(held) == 2 * 9 * 3
 
 
@@ -286,7 +291,7 @@ def three_chunks(desk, tmp_path):
     for letter, number in zip("abc", (1, 3, 5)):
         path = put(tmp_path, f"{letter}--x.tar.gz", triplets([number, number + 1]))
     subject = desk()
-    subject.open(lambda page: page.pictures and len(subject.session._line) == 6)
+    subject.open(lambda page: page.pictures and len(subject.session._pages) == 6)
     return subject, path
 
 
@@ -298,10 +303,10 @@ def test_a_chunk_whose_file_went_missing_skips_nothing_and_may_come_back(desk, t
         subject.session.read_ahead()
         subject.label("Good")
     subject.pump(lambda: subject.session.page().detection is None)
-    rows, _ = labels.read(subject.session._file.path)
+    rows, _ = labels.read(subject.session._record.path)
     assert [row.action for row in rows] == ["Good"] * 4
     put(tmp_path, path.name, triplets([5, 6]))
-    subject.session._work(subject.session._reader, subject.session._scan)
+    subject.session._pictures.read_on()
     subject.pump(lambda: subject.session.page().pictures)
     assert [subject.label("Good"), subject.label("Good")] == ["5", "6"]
     assert len([sentence for sentence in subject.said if "cannot be read" in sentence]) == 1
@@ -312,12 +317,12 @@ def test_a_chunk_that_is_overwritten_by_a_broken_one_stays_what_it_was(desk, tmp
     subject = desk().open()
     subject.label("Good")
     path.write_bytes(b"broken")
-    subject.session._scan()
+    subject.session._pictures.read_on()
     subject.pump(lambda: [s for s in subject.said if "it is no tar.gz" in s])
     assert subject.session.progress() == (1, 7)
     for _ in range(4):
         subject.label("Good")
-    rows, _ = labels.read(subject.session._file.path)
+    rows, _ = labels.read(subject.session._record.path)
     assert [row.action for row in rows] == ["Good"] * 5
 
 
@@ -325,7 +330,7 @@ def test_the_next_chunk_is_ready_only_if_there_is_one(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets(range(1, 61)))
     subject = desk().open()
     subject.pump(lambda: subject.session._begun)
-    assert not subject.session.next_ready and not subject.session.supply
+    assert not subject.session.next_ready and not subject.session.supply.text
 
 
 def test_a_card_does_not_wait_for_a_fetch(desk, tmp_path, hub):
@@ -355,11 +360,12 @@ def test_no_second_fetch_begins_while_what_the_first_brought_is_opened(desk, tmp
     subject.open()
     read = stamps.Chunk.read
     monkeypatch.setattr(stamps.Chunk, "read", lambda *a: (opened.wait(5), read(*a)))
-    subject.pump(lambda: subject.session._brought is not None)
+    subject.pump(lambda: subject.session.supply.state is supply.State.OPENING)
     subject.session.painted()
     subject.session.label(subject.session.page().detection.objid, "Good")
     opened.set()
-    subject.pump(lambda: len(subject.session._line) == 83 and subject.session._brought is None)
+    subject.pump(lambda: len(subject.session._pages) == 83)
+    subject.pump(lambda: subject.session.supply.state is supply.State.WATCHING)
     assert len(fetches) == 1
 
 
@@ -372,7 +378,7 @@ def test_a_fetch_that_cannot_begin_is_tried_again(desk, tmp_path, monkeypatch):
 
     monkeypatch.setattr(subject.sync, "call", call)
     subject.open()
-    subject.pump(lambda: subject.session._pausing)
+    subject.pump(lambda: subject.session.supply.state is supply.State.PAUSING)
     assert any("sync.sh cannot be run (Permission denied)" in said for said in subject.said)
 
 
@@ -386,18 +392,18 @@ def test_a_comment_for_which_the_disk_has_no_room_can_be_had_again(desk, tmp_pat
     monkeypatch.setattr(labels.LabelFile, "append", full)
     with pytest.raises(labels.LabelError, match="full"):
         subject.session.label("1", "Other", "a long comment")
-    assert subject.session.comment("1") == "a long comment"
+    assert subject.session.comments.understand("1") == "a long comment"
 
 
 def test_a_chunk_that_is_still_being_read_is_not_deleted(desk, tmp_path):
     path = put(tmp_path, "a--x.tar.gz", triplets(range(1, 30)))
-    subject = desk()
-    chunk = subject.session._chunks["a--x"] = stamps.Chunk(path, at_once=False)
+    reader = desk().session._pictures.reader
+    chunk = reader._chunks["a--x"] = stamps.Chunk(path, at_once=False)
     chunk.read(2)
     sent = tmp_path / "data" / "labels" / "sent"
     sent.mkdir(parents=True)
     labels.LabelFile(sent, "ann").append(labels.row("1", "Good"), labels.row("2", "Good"))
-    subject.session._drop_finished()
+    reader.drop_finished()
     assert chunk.objids == ["1", "2"] and path.exists()
 
 
@@ -419,7 +425,7 @@ def test_a_data_folder_is_not_passed_on_to_another_hub_or_user_with_labels_in_it
     waiting.write_text("")
     for options in ({"hub": str(tmp_path / "two")}, {"user": "bob"}):
         with pytest.raises(
-            session.SessionError, match="still holds stamps or unsent labels of ann"
+            settings.SessionError, match="still holds stamps or unsent labels of ann"
         ):
             chosen(tmp_path, **options)
         assert chosen(tmp_path).user == "ann"
@@ -469,10 +475,10 @@ def test_a_row_that_a_spreadsheet_spoilt_does_not_stop_the_session(desk, tmp_pat
     sent.mkdir(parents=True)
     (sent / "ann--2026-11-22_13-08-00.csv").write_text("9,Good,,22/11/2026 13:08,x,1.0\n")
     subject = desk()
-    subject.session.exhausted = subject.session._pausing = True  # no hub is asked here
+    subject.session.supply.state = supply.State.PAUSING  # no hub is asked here
     subject.open()
     subject.pump(lambda: subject.session._begun)
-    subject.session._reader.submit(int).result()  # today's labels have been counted
+    subject.session._reading.do(int).result()  # today's labels have been counted
     subject.pump(lambda: True)
     assert subject.label("Good") == "1" and subject.session.today == 1
     assert not subject.said
@@ -486,7 +492,7 @@ def test_a_bug_in_reading_costs_one_detection(desk, tmp_path, monkeypatch):
     )
     subject = desk().open()
     assert subject.session.page().detection.objid == "2"
-    assert labels.read(subject.session._file.path)[0][0].action == "Skipped"
+    assert labels.read(subject.session._record.path)[0][0].action == "Skipped"
 
 
 def test_a_skipped_row_waits_until_the_disk_has_room(desk, tmp_path, monkeypatch):
@@ -499,7 +505,7 @@ def test_a_skipped_row_waits_until_the_disk_has_room(desk, tmp_path, monkeypatch
     assert subject.session.page().detection.objid == "2"
     monkeypatch.undo()
     subject.label("Good")
-    rows, _ = labels.read(subject.session._file.path)
+    rows, _ = labels.read(subject.session._record.path)
     assert [(row.objid, row.action) for row in rows] == [("1", "Skipped"), ("2", "Good")]
 
 
@@ -517,7 +523,7 @@ def test_a_fetch_that_brings_nothing_new_is_not_repeated_at_once(desk, tmp_path,
     new = [hashlib.sha256(path.read_bytes()).hexdigest(), str(path.stat().st_size)]
     table.write_text(text.replace(f"{old[1]},{old[2]}", ",".join(new)))
     subject = desk(hub).open()
-    subject.pump(lambda: "no next chunk yet, next try at" in subject.session.supply)
+    subject.pump(lambda: "no next chunk yet, next try at" in subject.session.supply.text)
 
 
 def test_the_pauses_between_attempts_grow_up_to_five_minutes(desk, monkeypatch):
@@ -548,20 +554,21 @@ def test_an_errand_that_is_just_starting_can_be_stopped(desk):
 def test_comments_given_before_can_be_had_again_by_their_number(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets(range(1, 15)))
     subject = desk().open()
+    comments = subject.session.comments
     with pytest.raises(labels.LabelError, match="There is no comment 7: nothing was labelled"):
-        subject.session.comment(" 7 ")  # nothing is offered yet, and a number alone says nothing
+        comments.understand(" 7 ")  # nothing is offered yet, and a number alone says nothing
     for comment in ("one", "two", "one", ""):
         subject.label("Other" if comment else "Good", comment)
-    assert subject.session.comments == ["one", "two"]  # each once, in their order
-    assert subject.session.comment("2\n") == "two"
-    assert subject.session.comment("2 of them") == "2 of them"
+    assert comments.given == ["one", "two"]  # each once, in their order
+    assert comments.understand("2\n") == "two"
+    assert comments.understand("2 of them") == "2 of them"
     for text in ("3", "0", "02", "12", "9" * 1999):
         with pytest.raises(labels.LabelError, match="There is no comment [0-9]{1,9}: nothing was"):
-            subject.session.comment(text)
+            comments.understand(text)
     for number in range(10):
         subject.label("Other", f"number {number}")
-    assert subject.session.comment("1") == "number 1"  # and no more than nine are offered
-    rows, _ = labels.read(subject.session._file.path)
+    assert comments.understand("1") == "number 1"  # and no more than nine are offered
+    rows, _ = labels.read(subject.session._record.path)
     assert [row.comment for row in rows[:4]] == ["one", "two", "one", ""]
 
 
@@ -570,7 +577,7 @@ def test_the_pace_is_that_of_most_labels_whatever_a_pause_took(desk, tmp_path, m
     subject = desk().open()
     for number, seconds in enumerate((2, 2, 3600, 2, 2, 2)):
         assert (subject.session.pace is None) == (number < 5)
-        subject.session._shown_since = session.time.monotonic() - seconds
+        subject.session._clock._since = time.monotonic() - seconds
         subject.label("Good")
     assert abs(subject.session.pace - 30) < 1
 
@@ -595,8 +602,8 @@ def test_the_summary_of_practice_sets_labels_against_truth(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets(range(1, 6)))
     subject = desk().open()
     made = ("Good", "Good", "Good", "BadSubtraction")
-    subject.session._truth = {
-        str(n): session.Truth(name, "HINT", (1, 25, 25)) for n, name in enumerate(made, 1)
+    subject.session._verdicts.truth = {
+        str(n): verdict.Truth(name, "HINT", (1, 25, 25)) for n, name in enumerate(made, 1)
     }
     for name in ("Good", "Marginal", "Good", "Unsure"):
         subject.label(name)
@@ -612,7 +619,7 @@ def test_the_summary_of_practice_sets_labels_against_truth(desk, tmp_path):
 def test_what_gives_practice_away_is_told_after_the_label_only(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
     subject = desk().open()
-    subject.session._truth = {"1": session.Truth("Good", "HINT", (1, 25, 30))}
+    subject.session._verdicts.truth = {"1": verdict.Truth("Good", "HINT", (1, 25, 30))}
     assert subject.session.telling_place("1") is None and subject.session.verdict("1")[1] == ""
     subject.label("Good")
     assert subject.session.telling_place("1") == (1, 25, 30)
@@ -621,7 +628,7 @@ def test_what_gives_practice_away_is_told_after_the_label_only(desk, tmp_path):
 
 def test_what_others_said_is_told_after_the_label_only(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
-    votes = session.votes_of(tmp_path / "data" / "chunks" / "a--x.tar.gz")
+    votes = verdict.votes_of(tmp_path / "data" / "chunks" / "a--x.tar.gz")
     votes.write_text('OBJID,USER,ACTION,COMMENT\n1,bob,Good,\n1,eve,Other,"a, b"\n1,joe,Good,\n')
     subject = desk().open()
     assert subject.session.verdict("1") == (None, "")
@@ -651,7 +658,7 @@ def said_of_bugs(subject):
 
 def test_the_labels_of_others_are_deleted_with_their_chunk(desk, tmp_path):
     path = put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
-    votes = session.votes_of(path)
+    votes = verdict.votes_of(path)
     votes.write_text("1,bob,Good,\n")
     sent = path.parent.parent / "labels" / "sent"
     sent.mkdir(parents=True)
@@ -671,14 +678,14 @@ def test_how_much_of_a_chunk_has_arrived_is_told(desk, hub):
     subject = desk(hub)
     subject.session.start()
     os.write(line, data[: len(data) // 2])
-    subject.pump(lambda: subject.session.supply == "fetching the next chunk, 50%")
+    subject.pump(lambda: subject.session.supply.text == "fetching the next chunk, 50%")
     os.write(line, data[len(data) // 2 :])
     os.close(line)
     subject.session.show_as(60, Look())
     subject.pump(lambda: subject.session.page().pictures)
 
 
-def pictures(subject):
+def cards(subject):
     """Return what a desk was told of picture cards, and of nothing else."""
     return [sentence for sentence in subject.said if sentence.startswith("Picture: ")]
 
@@ -690,12 +697,12 @@ def test_a_card_tells_label_comment_and_where_it_is_from(desk, tmp_path, monkeyp
     real = card.draw
     monkeypatch.setattr(card, "draw", lambda *words: told.append(words[2:]) or real(*words))
     subject.session.save_card()
-    subject.pump(lambda: len(pictures(subject)) == 1)
+    subject.pump(lambda: len(cards(subject)) == 1)
     subject.label("Other", "no host")
     subject.session.back()
     subject.pump(lambda: subject.session.page().pictures)
     subject.session.save_card()
-    subject.pump(lambda: len(pictures(subject)) == 2)
+    subject.pump(lambda: len(cards(subject)) == 2)
     assert [words[:3] for words in told] == [
         ("1", "not labelled yet", ""),
         ("1", labels.BY_NAME["Other"].title, "no host"),
@@ -709,18 +716,18 @@ def test_two_cards_within_a_second_do_not_overwrite_each_other(desk, tmp_path):
     subject = desk().open()
     for number in (1, 2, 3):
         subject.session.save_card()
-        subject.pump(lambda n=number: len(pictures(subject)) == n)
-    assert len(set(pictures(subject))) == 3
+        subject.pump(lambda n=number: len(cards(subject)) == n)
+    assert len(set(cards(subject))) == 3
 
 
 def test_settings_that_cannot_be_kept_are_one_sentence(small_disk):
     fill(small_disk)
-    with pytest.raises(session.SessionError, match="cannot be kept"):
+    with pytest.raises(settings.SessionError, match="cannot be kept"):
         chosen(small_disk, user="ann")
 
 
 def test_session_and_stamps_do_not_import_tk():
-    script = "import sys, session; print('tkinter' in sys.modules, 'numpy' in sys.modules)"
+    script = "import sys, session.session; print('tkinter' in sys.modules, 'numpy' in sys.modules)"
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False False"
@@ -779,7 +786,7 @@ def test_practice_on_fresh_stamps(start):
 
 def test_the_verdict_of_practice(desk):
     subject = desk().session
-    subject._truth = {"1": session.Truth("Good", "HINT", (1, 25, 25))}
+    subject._verdicts.truth = {"1": verdict.Truth("Good", "HINT", (1, 25, 25))}
     for action, agrees in (("Good", True), ("Marginal", False), ("Unsure", None)):
         subject._answers["1"] = labels.row("1", action)
         found, sentence = subject.verdict("1")

@@ -1,12 +1,24 @@
 """A picture card of one detection, made for posting where people talk about such things.
 
 Its three stamps as they were looked at, Object ID, label and comment, where it is from and whom to
-ask, as one PNG. Pillow is imported with the first card.
+ask, as one PNG in ``pictures/`` of the data folder. Pillow is imported with the first card.
 """
 
-import io
+from __future__ import annotations
 
+import io
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import disk
+import labels
 import stamps
+from look import Look
+from session.settings import Settings
+
+if TYPE_CHECKING:
+    from scaling import Stamp
 
 SIDE = 360  # pixels of a stamp's square
 GAP = 24
@@ -14,7 +26,37 @@ TEXT, LARGE = 18, 30  # pixels
 GROUND, INK, DIM = "#1d1f23", "#ececea", "#a4a9b1"
 
 
-def draw(triplet, look, objid, said, comment, about):
+def save(
+    chosen: Settings,
+    objid: str,
+    chunk: str,
+    triplet: Sequence[Stamp],
+    look: Look,
+    answer: labels.Row | None,
+) -> str:
+    """Write a card of a detection, under a name of its own; return where, as a sentence."""
+    when = datetime.now(timezone.utc)
+    folder = chosen.home / "pictures"
+    time = f"{when:%Y-%m-%d_%H-%M-%S}-{when.microsecond // 1000:03d}"
+    path = folder / f"{objid}--{time}.png"
+    about = f"{chunk}, {chosen.user}, {when:%Y-%m-%d %H:%M:%S} UTC"
+    if chosen.practice:
+        about = f"Simulated, for practice. {about}"
+    if chosen.contact:
+        about += f". Contact: {chosen.contact}"
+    said = labels.title(answer.action) if answer else "not labelled yet"
+    comment = answer.comment if answer else ""
+    try:
+        folder.mkdir(exist_ok=True)
+        disk.write_whole(path, draw(triplet, look, objid, said, comment, about))
+    except OSError as error:
+        return f"No picture: {folder} says {error.strerror!r}."
+    return f"Picture: {path}"
+
+
+def draw(
+    triplet: Sequence[Stamp], look: Look, objid: str, said: str, comment: str, about: str
+) -> bytes:
     """Draw a card.
 
     Parameters
@@ -61,7 +103,7 @@ def draw(triplet, look, objid, said, comment, about):
     return file.getvalue()
 
 
-def _wrap(text, width):
+def _wrap(text: str, width: float) -> list[str]:
     """Part a text into lines that are no wider than so many pixels."""
     font, lines = _font(TEXT), [""]
     for word in text.split():
@@ -77,7 +119,7 @@ def _wrap(text, width):
     return lines
 
 
-def _font(size):
+def _font(size: int) -> Any:
     """Return a font that knows more than ASCII, where one is to be had."""
     from PIL import ImageFont
 

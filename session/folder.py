@@ -1,0 +1,235 @@
+"""The data folder: the label files by their place, what a crash left, what was done today.
+
+It holds ``chunks/`` and ``labels/``, and a label file's place in that tells its state: ``open/`` a
+session writes it, ``waiting/`` it is settled and to be sent, ``sent/`` the hub has acknowledged it
+(``NAME.rejected`` beside it: but not all of it). ``NAME.torn`` holds what of a file could not be
+read. A `Folder` may be used from any thread, a `Record` by one at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TypeVar
+
+import labels
+from session.settings import SessionError
+
+PLACES = ("open", "waiting", "sent")
+T = TypeVar("T")
+log = logging.getLogger("artifactspy")
+
+
+def take_lock(home: Path) -> IO[str]:
+    """Make sure that no other session uses this data folder; the lock goes with the process.
+
+    Returns
+    -------
+    file
+        To be kept open.
+
+    Raises
+    ------
+    SessionError
+        Another session does, or nothing can be written there.
+    """
+    path = Path(home) / "lock"
+    try:
+        Path(home).mkdir(parents=True, exist_ok=True)
+        lock = path.open("a+")  # noqa: SIM115
+    except OSError as error:
+        raise SessionError(
+            f"Nothing can be written to {home} ({error.strerror}): no label could be kept. "
+            "Name another folder with --data."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise SessionError(
+            f"A window is open on {home} already: close it first, or give this one a folder of "
+            "its own with --data."
+        ) from None
+    except OSError as error:  # a network home without locks: one person rarely starts two
+        log.warning("%s cannot be locked: %s", path, error)
+    return lock
+
+
+class Folder:
+    """One person's chunks and label files.
+
+    Parameters
+    ----------
+    data : Path
+        The folder that holds ``chunks/`` and ``labels/``.
+    user : str
+        Whose label files count; others' are left alone.
+    """
+
+    def __init__(self, data: Path, user: str):
+        self._data, self._user = data, user
+
+    def _made(self, *names: str) -> Path:
+        folder = self._data.joinpath(*names)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def place(self, place: str) -> Path:
+        """Return the folder of one of `PLACES`; it is made if need be."""
+        return self._made("labels", place)
+
+    def archives(self) -> list[Path]:
+        """List the chunks that are here, in the order of their names."""
+        return sorted(self._made("chunks").glob("*.tar.gz"))
+
+    def arriving(self) -> list[Path]:
+        """List what is being fetched at the moment."""
+        return list(self._made("chunks").glob(".*.part"))
+
+    def _label_files(self, places: Iterable[str]) -> list[Path]:
+        files = [path for place in places for path in self.place(place).glob("*--*.csv")]
+        return [
+            path for path in files if labels.user_of(path.name) == self._user and path.is_file()
+        ]
+
+    def of_label_files(self, function: Callable[[list[Path]], T], *places: str) -> T:
+        """Return what a function makes of the list of label files in some places.
+
+        sync.sh moves files from waiting to sent; where one moves meanwhile, look again.
+        """
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                return function(self._label_files(places))
+
+    def make(self) -> None:
+        """Make the folders; raises `SessionError` if they cannot be written to."""
+        try:
+            for place in PLACES:
+                self.place(place)
+        except OSError as error:
+            raise self._closed(error) from error
+
+    def settle_crashed(self) -> list[str]:
+        """Settle what a session left that crashed; return sentences for the user.
+
+        Raises
+        ------
+        SessionError
+            The folder cannot be written to.
+        """
+        said = []
+        try:
+            for path in self.place("open").glob("*--*.csv"):
+                _, torn = labels.settle(path, self.place("waiting"))
+                log.warning("%s was left by a session that crashed", path.name)
+                said.append(
+                    "The labels of a session that was interrupted are safe, and are sent now."
+                )
+                if torn:
+                    said.append(f"A part of {path.name} cannot be read: it is kept as {torn}.")
+        except OSError as error:
+            raise self._closed(error) from error
+        return said
+
+    def _closed(self, error: OSError) -> SessionError:
+        return SessionError(
+            f"{error.filename or self._data} cannot be written to ({error.strerror}): "
+            "the labels there are safe. Make room or make it writable, then start again."
+        )
+
+    def latest(self, objids: set[str]) -> dict[str, labels.Row]:
+        """Find what was answered last for each of some detections: Object ID -> row."""
+        return self.of_label_files(lambda files: labels.latest(files, objids), *PLACES)
+
+    def all_acknowledged(self, objids: set[str]) -> bool:
+        """Tell whether the hub has taken in all rows of some detections."""
+
+        def answered(files: list[Path]) -> dict[str, labels.Row]:
+            whole = [path for path in files if not path.with_suffix(".rejected").exists()]
+            return labels.latest(whole, objids)
+
+        return objids <= self.of_label_files(answered, "sent").keys()
+
+    def labelled_today(self) -> set[str]:
+        """Return the detections that were labelled since midnight, local time."""
+        now = datetime.now().astimezone()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+        def count(files: list[Path]) -> set[str]:
+            recent = [path for path in files if path.stat().st_mtime >= midnight]
+            rows = [entry for path in recent for entry in labels.read(path).rows]
+            return {
+                entry.objid
+                for entry in rows
+                if labels.check(entry) is None
+                and entry.action != labels.SKIPPED
+                and labels.given_at(entry) >= midnight
+            }
+
+        return self.of_label_files(count, *PLACES)
+
+    def to_send(self) -> int:
+        """Count the detections whose labels the hub does not have yet."""
+
+        def count(files: list[Path]) -> int:
+            rows = [entry for path in files for entry in labels.read(path).rows]
+            return len({entry.objid for entry in rows if entry.action != labels.SKIPPED})
+
+        return self.of_label_files(count, "open", "waiting")
+
+    def has_waiting(self) -> bool:
+        """Tell whether there are label files to be sent, anyone's."""
+        return any(self.place("waiting").glob("*--*.csv"))
+
+    def find(self, name: str) -> Path | None:
+        """Return where a label file is now."""
+        paths = (self._data / "labels" / place / name for place in reversed(PLACES))
+        return next((path for path in paths if path.exists()), None)
+
+    def new_file(self) -> labels.LabelFile:
+        """Make the file that a session writes; raises `labels.LabelError` if it cannot."""
+        return labels.LabelFile(self.place("open"), self._user)
+
+
+class Record:
+    """What this sitting writes: its label file, made with the first row."""
+
+    def __init__(self, folder: Folder):
+        self._folder = folder
+        self._file: labels.LabelFile | None = None
+        self._owed: list[labels.Row] = []
+
+    def owe(self, *rows: labels.Row) -> None:
+        """Keep rows that the next `append` writes: the disk may have no room for them now."""
+        self._owed += rows
+
+    def append(self, *rows: labels.Row) -> None:
+        """Write what is owed and these rows, and wait until they are on the disk.
+
+        Raises
+        ------
+        labels.LabelError
+            They are not there; what is owed stays owed.
+        """
+        if self._file is None:
+            self._file = self._folder.new_file()
+        self._file.append(*self._owed, *rows)
+        self._owed.clear()
+
+    def settle(self) -> None:
+        """Close the file, and settle it to be sent."""
+        if self._owed:
+            with contextlib.suppress(labels.LabelError):  # the next session skips them again
+                self.append()
+        if self._file is not None:
+            self._file.close()
+            labels.settle(self._file.path, self._folder.place("waiting"))
+
+    @property
+    def path(self) -> Path | None:
+        """Where the file is now, or None if there is none."""
+        return self._folder.find(self._file.path.name) if self._file else None
