@@ -707,7 +707,7 @@ class Window:
         new = page.detection != self._painted[0] or self._painted[1] is None
         self._painted = page.detection, page.pictures
         objid = page.detection.objid if page.detection else ""
-        self._view.show(page.pictures, page.triplet, self.session.telling_place(objid))
+        self._view.show(page.pictures, page.triplet, self.session.verdict(objid).place)
         self._objid.configure(text=objid)
         self._show_tools()
         self._announce("" if page.detection else self._nothing_text())
@@ -715,7 +715,7 @@ class Window:
         if page.pictures:
             if new:  # and not the same in another size or look
                 self._shown_at = time.monotonic()
-            self.session.painted()
+            self.session.clock.start()
             if self._reading_ahead:
                 self.root.after_cancel(self._reading_ahead)
             self._reading_ahead = self.root.after(READ_AHEAD, self.session.read_ahead)
@@ -747,8 +747,8 @@ class Window:
         given = len(self.session.given)
         today = f"{self.session.today} today"
         parts.append(f"{given} this session, {today}" if given else today)
-        if self.session.pace:
-            parts.append(f"{self.session.pace:.0f} a minute")
+        if self.session.clock.pace:
+            parts.append(f"{self.session.clock.pace:.0f} a minute")
         supply = "next chunk ready" if self.session.next_ready else self.session.supply.text
         if supply:
             parts.append(supply)
@@ -857,7 +857,7 @@ class Window:
             self.refresh()
 
     def _tell_verdict(self, objid):
-        agrees, verdict = self.session.verdict(objid)
+        agrees, verdict, _ = self.session.verdict(objid)
         if verdict:
             self.say(verdict, {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees], aloud=False)
 
@@ -895,7 +895,7 @@ class Window:
             label = labels.BY_NAME.get(page.answer.action)
             text = label.title if label else page.answer.action
             comment = f": {labels.shorten(page.answer.comment)}" if page.answer.comment else ""
-            agrees, verdict = self.session.verdict(page.detection.objid)
+            agrees, verdict, _ = self.session.verdict(page.detection.objid)
             colour = {True: GOOD_NEWS, False: BAD_NEWS, None: INK}[agrees]
             self.say(f"{text}{comment}. Enter keeps it. {verdict}", colour, aloud=False)
 
@@ -1038,14 +1038,14 @@ class Window:
         now = time.monotonic()
         if self._closing:
             if now - self._closing > 1:  # not the second half of a double click
-                self.session.abandon()
+                self.session.supply.abandon()
             return
         if self._comment:
             self._comment.cancel()
         self._closing = now
         count = 0
         try:
-            count = self.session.to_send()
+            count = self.session.supply.to_send()
         except OSError as error:  # then they are not counted, and the window goes all the same
             log.warning("the labels cannot be counted: %s", error)
         if count:

@@ -224,7 +224,7 @@ class Pictures:
     deliver : callable
         See `worker`.
     receive : callable
-        ``receive(message)``, on the window's thread. It passes `Drawing` on to `take`.
+        ``receive(message)``, on the window's thread. What is drawn, or cannot be, goes to `take`.
     say : callable
         ``say(sentence)``, on the window's thread.
     """
@@ -244,6 +244,7 @@ class Pictures:
             lambda sentence: deliver(say, sentence),
         )
         self.wanted: Wanted | None = None  # as long as there is no window
+        self.unreadable: dict[str, str] = {}  # Object ID -> why
         self._drawings: dict[str, Drawing] = {}
         self._asked: dict[str, Future[None]] = {}
 
@@ -254,6 +255,10 @@ class Pictures:
     def _read_on(self) -> None:
         if not self.reader.read_on():
             self._worker.do(self._read_on)  # others have their turn before
+
+    def drop_finished(self) -> None:
+        """Have the chunks deleted that are done."""
+        self._worker.do(self.reader.drop_finished)
 
     def drawing(self, objid: str) -> Drawing | None:
         """Return what was drawn of a detection last, be it in an earlier look."""
@@ -270,11 +275,12 @@ class Pictures:
         return True
 
     def draw(self, detections: Iterable[Detection]) -> None:
-        """Have detections drawn as it is wanted now, in this order, unless they are."""
+        """Have detections drawn as it is wanted now, in this order, if that is to be done."""
         for detection in detections:
             drawing = self.drawing(detection.objid)
             drawn = drawing is not None and drawing.wanted == self.wanted
-            if self.wanted is None or drawn or detection.objid in self._asked:
+            done = drawn or detection.objid in self.unreadable or detection.objid in self._asked
+            if done or self.wanted is None:
                 continue
             asked = self._worker.do(self.reader.draw, detection, self.wanted)
             if asked is not None:
@@ -287,8 +293,10 @@ class Pictures:
 
     def take(self, message: Drawing | Unreadable) -> None:
         """Keep a drawing; one that is not wanted any more, too: while somebody drags, all show."""
-        if isinstance(message, Drawing):
-            self._drawings[message.detection.objid] = message
-            if message.wanted != self.wanted:
-                return
-        self._asked.pop(message.detection.objid, None)
+        objid = message.detection.objid
+        if isinstance(message, Unreadable):
+            self.unreadable[objid] = message.reason
+        else:
+            self._drawings[objid] = message
+        if isinstance(message, Unreadable) or message.wanted == self.wanted:
+            self._asked.pop(objid, None)

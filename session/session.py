@@ -1,4 +1,4 @@
-"""What a person works through: the line of detections, the labels given, back and forth.
+"""What a person works through: which detection is on screen, its label, back and forth.
 
 A `Session` is used from one thread, the window's. Stamps are read on the reader's thread
 (pictures.py) and the hub is talked to on the errands' (supply.py); both hand messages over.
@@ -18,6 +18,7 @@ from session import card, practice, summary
 from session.clock import Clock
 from session.comments import Comments
 from session.folder import Folder, Record
+from session.line import Line
 from session.pictures import (
     AllOpened,
     Detection,
@@ -81,6 +82,8 @@ class Session:
     ----------
     supply : Supply
         How the supply of chunks stands.
+    clock : Clock
+        Runs while a picture is on screen; the window starts it.
     comments : Comments
         Those given in this session.
     given : dict
@@ -108,24 +111,20 @@ class Session:
             self._folder,
             self._errands,
             deliver,
-            left=lambda: self._left,
+            left=lambda: self._line.left,
             fetched=self._pictures.read_on,
             changed=changed,
             say=say,
         )
-        self._pages: list[Detection] = []
-        self._at = self._seen = 0  # the page on screen, and the last that was
-        self._left = 0  # pages without an answer
+        self._line = Line()
         self._answers: dict[str, labels.Row] = {}
         self._chunks: dict[str, tuple[str, ...]] = {}  # by name, the detections
-        self._unreadable: dict[str, str] = {}
         self._gone: dict[str, str] = {}  # chunks that could not be read again -> why
         self._today: set[str] = set()
-        self._clock = Clock()
         self._verdicts = Verdicts()
         self._begun = self._closing = False
         self._began = time.monotonic()
-        self.comments = Comments()
+        self.clock, self.comments = Clock(), Comments()
         self.given: dict[str, str] = {}
 
     def start(self) -> None:
@@ -139,15 +138,12 @@ class Session:
         self._folder.make()
         if self.settings.practice:
             self.supply.text = "preparing the practice stamps"
-            self._errands.do(self._prepare_practice)
+            prepare = practice.prepare, self.settings, self._sync.run
+            self._errands.do(*prepare, then=self._begin_practice)
         else:
             for sentence in self._folder.settle_crashed():
                 self._say(sentence)
             self._pictures.read_on()
-
-    def _prepare_practice(self) -> None:  # on the errands' thread
-        truth = practice.prepare(self.settings, self._sync.run)
-        self._deliver(self._begin_practice, truth)
 
     def _begin_practice(self, truth: dict[str, Truth]) -> None:
         self._verdicts.truth.update(truth)
@@ -177,33 +173,28 @@ class Session:
         self._chunks.setdefault(chunk.chunk, chunk.objids)
         self._verdicts.votes.update(chunk.votes)
         self._answers = {**chunk.answers, **self._answers}
-        self._append_pages(chunk)
+        self._add_pages(chunk)
         if chunk.whole:
             self._tell_faults(chunk)
         self._show()  # which asks for the picture, before more is read
         self._pictures.read_on()
 
-    def _append_pages(self, chunk: Opened) -> None:
-        known = {detection.objid for detection in self._pages}
+    def _add_pages(self, chunk: Opened) -> None:
+        known = {detection.objid for detection in self._line.pages}
         every = [
             Detection(objid, chunk.chunk, number)
             for number, objid in enumerate(chunk.objids, 1)
             if objid not in known
         ]
-        old = [detection for detection in every if self._is_labelled(detection.objid)]
-        old.sort(key=lambda detection: self._answers[detection.objid].time)
-        new = [detection for detection in every if detection.objid not in self._answers]
-        # what was labelled earlier goes before all, and the page on screen stays the page on screen
-        self._pages[:0] = old
-        self._at += len(old)
-        self._seen += len(old)
-        self._pages += new
-        self._left += len(new)
+        answers = [self._answers.get(detection.objid) for detection in every]
+        old = [
+            (answer.time, place, detection)
+            for place, (answer, detection) in enumerate(zip(answers, every))
+            if answer and answer.action != labels.SKIPPED
+        ]
+        new = [detection for answer, detection in zip(answers, every) if not answer]
+        self._line.add((detection for *_, detection in sorted(old)), new)
         self.supply.opened(len(new))
-
-    def _is_labelled(self, objid: str) -> bool:
-        answer = self._answers.get(objid)
-        return answer is not None and answer.action != labels.SKIPPED
 
     def _tell_faults(self, chunk: Opened) -> None:
         file = f"{chunk.chunk}.tar.gz"
@@ -215,7 +206,7 @@ class Session:
         elif not chunk.objids and not chunk.incomplete:
             self._say(f"{file} holds no stamps: the session goes on without it.")
         else:
-            known = {detection.objid for detection in self._pages} | self._answers.keys()
+            known = {detection.objid for detection in self._line.pages} | self._answers.keys()
             self._skip(
                 {objid: why for objid, why in chunk.incomplete.items() if objid not in known},
                 stamps.metadata_stamp(chunk.chunk),
@@ -224,26 +215,19 @@ class Session:
     def _all_opened(self) -> None:
         if not self._begun:
             self._begun = True
-            self._reading.do(self._count_today)
+            self._reading.do(self._folder.labelled_today, then=self._counted)
             if not self.settings.practice:
-                self._errands.do(self._send_earlier)
+                drop = self._pictures.drop_finished
+                self._errands.do(self.supply.send_earlier, then=lambda _: drop())
         self.supply.all_opened()
         self._show()
-
-    def _count_today(self) -> None:  # on the reader's thread
-        self._deliver(self._counted, self._folder.labelled_today())
 
     def _counted(self, today: set[str]) -> None:
         self._today |= today
         self._changed()
 
-    def _send_earlier(self) -> None:  # on the errands' thread
-        self.supply.send_earlier()
-        self._reading.do(self._pictures.reader.drop_finished)
-
     def _cannot_show(self, message: Unreadable) -> None:
         detection, reason, gone = message
-        self._unreadable[detection.objid] = reason
         if gone and self._gone.get(detection.chunk) != reason:  # once a chunk
             self._gone[detection.chunk] = reason
             self._say(f"{reason}: its detections are passed over, the hub gives them again.")
@@ -259,25 +243,19 @@ class Session:
     @property
     def next_ready(self) -> bool:
         """Tell whether detections of another chunk follow those of this page's."""
-        detection = self.page().detection
-        return detection is not None and self._pages[-1].chunk != detection.chunk
-
-    @property
-    def pace(self) -> float | None:
-        """Return how many labels a minute are given, or None if nobody knows yet."""
-        return self._clock.pace
+        return not self._line.ends_here
 
     def page(self) -> Page:
         """Return the `Page` to show now."""
-        if self._at == len(self._pages):
+        detection = self._line.detection
+        if detection is None:
             return Page()
-        detection = self._pages[self._at]
         answer = self._answers.get(detection.objid)
         drawing = self._pictures.drawing(detection.objid)
         if drawing is None:
             return Page(detection, answer=answer)
         # what is on screen already stays there until it is drawn anew
-        shown = drawing.wanted == self._pictures.wanted or self._clock.runs
+        shown = drawing.wanted == self._pictures.wanted or self.clock.runs
         return Page(detection, drawing.pictures if shown else None, answer, drawing.triplet)
 
     def progress(self) -> tuple[int, int]:
@@ -285,40 +263,25 @@ class Session:
 
         Past the end of the line that is the last chunk's, and 0 of 1 before there is any.
         """
-        if not self._pages:
+        detection = self._line.last
+        if detection is None:
             return 0, 1
-        detection = self._pages[min(self._at, len(self._pages) - 1)]
         objids = self._chunks[detection.chunk]
         return sum(objid in self._answers for objid in objids), len(objids)
 
     def show_as(self, side: int, look: Look) -> None:
         """Ask for pictures of `side` screen pixels in a look from now on."""
         if self._pictures.want(Wanted(side, look)):
-            self._draw(self._at)
+            self._pictures.draw(self._line.around()[:1])
 
     def read_ahead(self) -> None:
         """Have the pictures of this page and of its neighbours drawn, and forget the others."""
-        near = [self._at, self._at + 1, self._at - 1, self._at + 2]
-        self._pictures.keep([self._pages[i] for i in near if 0 <= i < len(self._pages)])
-        self._draw(*near)
-
-    def _draw(self, *places: int) -> None:
-        there = [self._pages[i] for i in places if 0 <= i < len(self._pages)]
-        self._pictures.draw(d for d in there if d.objid not in self._unreadable)
-
-    def painted(self) -> None:
-        """Start the clock of the page that has just become visible."""
-        self._clock.start()
-
-    def _leave(self) -> None:
-        detection = self.page().detection
-        if detection:
-            self._clock.stop(detection.objid)
+        self._pictures.keep(self._line.around())
+        self._pictures.draw(self._line.around())
 
     def _show(self) -> None:
         """Settle on a page that can be shown, and have it drawn."""
         self._drop_unreadable()
-        self._seen = max(self._seen, self._at)
         page = self.page()
         if page.detection and page.pictures is None:
             self.read_ahead()
@@ -326,16 +289,13 @@ class Session:
 
     def _drop_unreadable(self) -> None:
         """Take pages that cannot be shown off the line, beginning with this one."""
-        while (detection := self.page().detection) and detection.objid in self._unreadable:
-            del self._pages[self._at]
-            if self._at < self._seen:
-                self._seen -= 1
+        unreadable = self._pictures.unreadable
+        while (detection := self._line.detection) and detection.objid in unreadable:
             answered = detection.objid in self._answers
-            if not answered:
-                self._left -= 1
-            reason = self._unreadable[detection.objid]
+            self._line.drop(answered)
+            reason = unreadable[detection.objid]
             if reason == self._gone.get(detection.chunk):  # no word on the stamps themselves
-                del self._unreadable[detection.objid]
+                del unreadable[detection.objid]
             elif not answered:
                 self._skip({detection.objid: reason}, stamps.metadata_stamp(detection.chunk))
 
@@ -374,25 +334,23 @@ class Session:
         labels.LabelError
             It could not be kept, or `objid` is not what is on screen; the page stays.
         """
-        detection = self.page().detection
+        detection = self._line.detection
         if detection is None or detection.objid != objid:
             raise labels.LabelError(f"{objid} is no longer on screen: nothing was labelled.")
-        self._leave()
+        self.clock.stop(objid)
         self.comments.add(comment)  # now: where the disk is full, nobody types it again
         stamp = stamps.metadata_stamp(detection.chunk)
-        entry = labels.row(objid, name, comment, stamp, self._clock.seconds(objid))
+        entry = labels.row(objid, name, comment, stamp, self.clock.seconds(objid))
         try:
             self._record.append(entry)
         except labels.LabelError:
-            self.painted()
+            self.clock.start()
             raise
-        if objid not in self._answers:
-            self._left -= 1
+        self._line.answered(first=objid not in self._answers)
         self._today.add(objid)
         self._answers[objid] = entry
         self.given[objid] = name
-        self._clock.labelled(objid)
-        self._at += 1
+        self.clock.labelled(objid)
         self._show()
         self.supply.check()
 
@@ -400,20 +358,20 @@ class Session:
         """Go one page back, and tell whether there is one."""
         return self._turn(-1)
 
-    def forward(self) -> None:
-        """Go one page on, as far as pages were seen."""
-        self._turn(1)
+    def forward(self) -> bool:
+        """Go one page on, as far as pages were seen, and tell whether there is one."""
+        return self._turn(1)
 
     def newest(self) -> None:
         """Go to the last page that was seen."""
-        self._turn(self._seen - self._at)
+        self._turn(self._line.seen_ahead)
 
     def _turn(self, pages: int) -> bool:
-        target = self._at + pages
-        if not 0 <= target <= self._seen:
+        before = self._line.detection
+        if not self._line.turn(pages):
             return False
-        self._leave()
-        self._at = target
+        if before:
+            self.clock.stop(before.objid)
         self._show()
         return True
 
@@ -421,11 +379,6 @@ class Session:
         """Tell what is known of a detection, once it has a label."""
         answer = self._answers.get(objid)
         return self._verdicts.on(objid, answer.action) if answer else NOTHING
-
-    def telling_place(self, objid: str) -> tuple[int, int, int] | None:
-        """Return where a practice detection gives itself away, once it has a label: see `Truth`."""
-        truth = self._verdicts.truth.get(objid)
-        return truth.place if truth and objid in self._answers else None
 
     def save_card(self) -> bool:
         """Write a picture of this page for others to see, in the background, and say where.
@@ -438,24 +391,11 @@ class Session:
         page, wanted = self.page(), self._pictures.wanted
         if page.detection is None or page.triplet is None or wanted is None:
             return False
-        self._reading.do(self._save_card, page.detection, page.triplet, wanted.look, page.answer)
+        save = card.save, self.settings, page.detection.objid, page.detection.chunk
+        self._reading.do(*save, page.triplet, wanted.look, page.answer, then=self._say)
         return True
 
-    def _save_card(
-        self,
-        detection: Detection,
-        triplet: tuple[Stamp, Stamp, Stamp],
-        look: Look,
-        answer: labels.Row | None,
-    ) -> None:  # on the reader's thread
-        said = card.save(self.settings, detection.objid, detection.chunk, triplet, look, answer)
-        self._deliver(self._say, said)
-
     # The end
-
-    def to_send(self) -> int:
-        """Count the detections whose labels the hub does not have yet."""
-        return self._folder.to_send()
 
     def finish(self, done: Callable[[int, str], None]) -> None:
         """Settle the label file and send what is there, in the background.
@@ -466,7 +406,8 @@ class Session:
             ``done(status, said)`` on the window's thread: sync.sh's exit code (0 also if there
             was nothing to send), and its sentence.
         """
-        self._leave()
+        if self._line.detection:
+            self.clock.stop(self._line.detection.objid)
         self._closing = True
         self.supply.close()
         self._errands.close(self._finish, done)
@@ -483,13 +424,9 @@ class Session:
             said += f"could not be sent ({why}): the next start tries again."
         self._deliver(done, status, said)
 
-    def abandon(self) -> None:
-        """Stop waiting for the hub: what is not acknowledged is sent at the next start."""
-        self._sync.stop()
-
     def summary(self) -> list[str]:
         """Describe the session for the terminal, as lines of text."""
-        shown = sum(map(self._clock.seconds, self.given))
+        shown = sum(map(self.clock.seconds, self.given))
         told = summary.lines(self.given, shown, time.monotonic() - self._began)
         return told + self._verdicts.table(self.given) if self.given else told
 

@@ -153,6 +153,14 @@ class Supply:
         self.state = State.CLOSED
         self._sync.only_upload()
 
+    def to_send(self) -> int:
+        """Count the detections whose labels the hub does not have yet."""
+        return self._folder.to_send()
+
+    def abandon(self) -> None:
+        """Stop waiting for the hub: what is not acknowledged is sent at the next start."""
+        self._sync.stop()
+
     # On the errands' thread
 
     def _fetch(self) -> None:

@@ -40,11 +40,12 @@ class Verdict(NamedTuple):
     """What is told of a label.
 
     `agrees` is None if nobody knows: it is no practice, or the answer was no class. The sentence
-    is empty if nothing is known.
+    is empty if nothing is known. `place` is that of `Truth`.
     """
 
     agrees: bool | None
     sentence: str
+    place: tuple[int, int, int] | None = None
 
 
 NOTHING = Verdict(None, "")
@@ -66,9 +67,9 @@ class Verdicts:
         truth = self.truth[objid]
         made = f"was made as {labels.BY_NAME[truth.label].text}. {truth.hint}."
         if action == truth.label:
-            return Verdict(True, f"Yes, {objid} {made}")
+            return Verdict(True, f"Yes, {objid} {made}", truth.place)
         known = action in labels.BY_NAME and labels.BY_NAME[action].kind != "neutral"
-        return Verdict(False if known else None, f"{objid} {made}")
+        return Verdict(False if known else None, f"{objid} {made}", truth.place)
 
     def table(self, given: Mapping[str, str]) -> list[str]:
         """Return lines that set labels against the truth, if that is known.

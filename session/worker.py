@@ -38,8 +38,20 @@ class Worker:
         self._thread = ThreadPoolExecutor(1, name)
         self._closed = False
 
-    def do(self, function: Callable[..., Any], *arguments: Any) -> Future[None] | None:
+    def do(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        then: Callable[[Any], None] | None = None,
+    ) -> Future[None] | None:
         """Run a function; a bug in it goes to the log, not to nowhere.
+
+        Parameters
+        ----------
+        function, *arguments
+            What is called.
+        then : callable, optional
+            Called with what it returned, on the window's thread.
 
         Returns
         -------
@@ -48,11 +60,18 @@ class Worker:
         """
         if self._closed:
             return None
-        return self._thread.submit(self._run, function, *arguments)
+        return self._thread.submit(self._run, function, arguments, then)
 
-    def _run(self, function: Callable[..., Any], *arguments: Any) -> None:
+    def _run(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        then: Callable[[Any], None] | None,
+    ) -> None:
         try:
-            function(*arguments)
+            answer = function(*arguments)
+            if then is not None:
+                self._deliver(then, answer)
         except SessionError as error:
             self._deliver(self._say, str(error))
         except Exception:

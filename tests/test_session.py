@@ -139,7 +139,7 @@ class Desk:
 
     def label(self, name, comment=""):
         objid = self.session.page().detection.objid
-        self.session.painted()
+        self.session.clock.start()
         self.session.label(objid, name, comment)
         self.pump(lambda: self.session.page().pictures or not self.session.page().detection)
         return objid
@@ -175,7 +175,7 @@ def put(tmp_path, name, members):
 def test_what_is_on_screen_stays_until_it_is_drawn_anew(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
     subject = desk().open()
-    subject.session.painted()
+    subject.session.clock.start()
     before = subject.session.page().pictures
     subject.session.show_as(80, Look(inverted=True))
     assert subject.session.page().pictures is before
@@ -238,7 +238,7 @@ def test_the_first_page_of_a_large_chunk_does_not_wait_for_the_last(desk, tmp_pa
 
     wait_until(take)
     assert arrived == [(pictures.PORTION, False), (60, True)]
-    assert [d.objid for d in subject.session._pages] == [str(n) for n in range(1, 61)]
+    assert [d.objid for d in subject.session._line.pages] == [str(n) for n in range(1, 61)]
     assert subject.session.progress() == (0, 60)
 
 
@@ -246,7 +246,7 @@ def test_stamps_of_two_chunks_stay_in_memory_and_others_are_read_again(desk, tmp
     for letter, number in zip("abc", (1, 3, 5)):
         put(tmp_path, f"{letter}--x.tar.gz", triplets([number, number + 1]))
     subject = desk()
-    subject.open(lambda page: page.pictures and len(subject.session._pages) == 6)
+    subject.open(lambda page: page.pictures and len(subject.session._line.pages) == 6)
     first = subject.session.page().pictures
 
     def held():
@@ -282,7 +282,7 @@ def test_a_third_chunk_lets_go_of_its_stamps_while_it_is_read(desk, tmp_path, mo
 
     monkeypatch.setattr(stamps.Chunk, "read", counted)
     subject = desk()
-    subject.open(lambda page: page.pictures and len(subject.session._pages) == 27)
+    subject.open(lambda page: page.pictures and len(subject.session._line.pages) == 27)
     assert max(held) == 2 * 9 * 3
 
 
@@ -291,7 +291,7 @@ def three_chunks(desk, tmp_path):
     for letter, number in zip("abc", (1, 3, 5)):
         path = put(tmp_path, f"{letter}--x.tar.gz", triplets([number, number + 1]))
     subject = desk()
-    subject.open(lambda page: page.pictures and len(subject.session._pages) == 6)
+    subject.open(lambda page: page.pictures and len(subject.session._line.pages) == 6)
     return subject, path
 
 
@@ -361,10 +361,10 @@ def test_no_second_fetch_begins_while_what_the_first_brought_is_opened(desk, tmp
     read = stamps.Chunk.read
     monkeypatch.setattr(stamps.Chunk, "read", lambda *a: (opened.wait(5), read(*a)))
     subject.pump(lambda: subject.session.supply.state is supply.State.OPENING)
-    subject.session.painted()
+    subject.session.clock.start()
     subject.session.label(subject.session.page().detection.objid, "Good")
     opened.set()
-    subject.pump(lambda: len(subject.session._pages) == 83)
+    subject.pump(lambda: len(subject.session._line.pages) == 83)
     subject.pump(lambda: subject.session.supply.state is supply.State.WATCHING)
     assert len(fetches) == 1
 
@@ -463,7 +463,7 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_window_open(desk, tmp_path
     subject.label("Good")
     waiting = tmp_path / "data" / "labels" / "waiting"
     (waiting / "ann--2026-11-22_00-00-00.csv").symlink_to(tmp_path / "nowhere")
-    assert subject.session.to_send() == 1
+    assert subject.session.supply.to_send() == 1
     monkeypatch.setattr(labels, "settle", lambda *_: 1 / 0)  # a bug, wherever it may be
     status, said = subject.close()
     assert status == 1 and "The labels are on disk" in said
@@ -576,10 +576,10 @@ def test_the_pace_is_that_of_most_labels_whatever_a_pause_took(desk, tmp_path, m
     put(tmp_path, "a--x.tar.gz", triplets(range(1, 9)))
     subject = desk().open()
     for number, seconds in enumerate((2, 2, 3600, 2, 2, 2)):
-        assert (subject.session.pace is None) == (number < 5)
-        subject.session._clock._since = time.monotonic() - seconds
+        assert (subject.session.clock.pace is None) == (number < 5)
+        subject.session.clock._since = time.monotonic() - seconds
         subject.label("Good")
-    assert abs(subject.session.pace - 30) < 1
+    assert abs(subject.session.clock.pace - 30) < 1
 
 
 def test_the_summary_draws_how_often_each_label_was_given(desk, tmp_path):
@@ -620,10 +620,10 @@ def test_what_gives_practice_away_is_told_after_the_label_only(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
     subject = desk().open()
     subject.session._verdicts.truth = {"1": verdict.Truth("Good", "HINT", (1, 25, 30))}
-    assert subject.session.telling_place("1") is None and subject.session.verdict("1")[1] == ""
+    assert subject.session.verdict("1") == verdict.NOTHING
     subject.label("Good")
-    assert subject.session.telling_place("1") == (1, 25, 30)
-    assert subject.session.telling_place("2") is None
+    assert subject.session.verdict("1").place == (1, 25, 30)
+    assert subject.session.verdict("2").place is None
 
 
 def test_what_others_said_is_told_after_the_label_only(desk, tmp_path):
@@ -631,14 +631,15 @@ def test_what_others_said_is_told_after_the_label_only(desk, tmp_path):
     votes = verdict.votes_of(tmp_path / "data" / "chunks" / "a--x.tar.gz")
     votes.write_text('OBJID,USER,ACTION,COMMENT\n1,bob,Good,\n1,eve,Other,"a, b"\n1,joe,Good,\n')
     subject = desk().open()
-    assert subject.session.verdict("1") == (None, "")
+    assert subject.session.verdict("1") == verdict.NOTHING
     subject.label("Good")
     assert subject.session.verdict("1") == (
         None,
         "1, the others: Good 2 (bob, joe); Other 1 (eve: a, b).",
+        None,
     )
     subject.label("Good")
-    assert subject.session.verdict("2") == (None, "")
+    assert subject.session.verdict("2") == verdict.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -649,7 +650,7 @@ def test_a_table_of_others_labels_that_cannot_be_read_changes_nothing(desk, tmp_
     (tmp_path / "data" / "chunks" / "a--x.csv").write_bytes(content)
     subject = desk().open()
     subject.label("Good")
-    assert subject.session.verdict("1") == (None, "") and not said_of_bugs(subject)
+    assert subject.session.verdict("1") == verdict.NOTHING and not said_of_bugs(subject)
 
 
 def said_of_bugs(subject):
@@ -789,9 +790,9 @@ def test_the_verdict_of_practice(desk):
     subject._verdicts.truth = {"1": verdict.Truth("Good", "HINT", (1, 25, 25))}
     for action, agrees in (("Good", True), ("Marginal", False), ("Unsure", None)):
         subject._answers["1"] = labels.row("1", action)
-        found, sentence = subject.verdict("1")
+        found, sentence, _ = subject.verdict("1")
         assert found is agrees and "1 was made as Good. HINT." in sentence
-    assert subject.verdict("2") == (None, "")
+    assert subject.verdict("2") == verdict.NOTHING
 
 
 @pytest.mark.parametrize(
