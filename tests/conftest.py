@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import queue
 import random
 import shutil
 import signal
@@ -28,6 +29,10 @@ sys.path.insert(0, str(ROOT))
 
 import artifactspy  # noqa: E402
 import labels  # noqa: E402
+from look import Look  # noqa: E402
+from session.session import Session  # noqa: E402
+from session.settings import Settings  # noqa: E402
+from session.sync import Sync  # noqa: E402
 
 KINDS = ("srch", "temp", "diff")
 
@@ -466,3 +471,69 @@ def hold(hub, verb="receive"):
     )
     script.chmod(0o755)
     return asked, go
+
+
+class Desk:
+    """A session whose window is this test: what is delivered waits until it is pumped."""
+
+    def __init__(self, data, hub, user="ann"):
+        self.calls, self.said, self.data = queue.SimpleQueue(), [], data
+        self.settings = Settings(data, data, str(hub), user, "none", "", False, 0)
+        self.sync = Sync(self.settings)
+        self.session = Session(
+            self.settings, self.sync, self.deliver, lambda: None, self.said.append
+        )
+
+    def deliver(self, function, *arguments):
+        self.calls.put((function, arguments))
+
+    def pump(self, until):
+        """Do what was delivered, as the window does, until a condition holds."""
+
+        def step():
+            while not self.calls.empty():
+                function, arguments = self.calls.get()
+                function(*arguments)
+            return until()
+
+        wait_until(step)
+
+    def open(self, until=lambda page: page.pictures):
+        self.session.start()
+        self.session.show_as(60, Look())
+        self.pump(lambda: until(self.session.page()))
+        return self
+
+    def label(self, name, comment=""):
+        objid = self.session.page().detection.objid
+        self.session.clock.start()
+        self.session.label(objid, name, comment)
+        self.pump(lambda: self.session.page().pictures or not self.session.page().detection)
+        return objid
+
+    def close(self):
+        ended = []
+        self.session.finish(lambda status, said: ended.append((status, said)))
+        self.pump(lambda: ended)
+        return ended[0]
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Make desks on one data folder; their threads end with the test."""
+    desks = []
+
+    def make(hub=tmp_path / "no hub", user="ann"):
+        desks.append(Desk(tmp_path / "data", hub, user))
+        return desks[-1]
+
+    yield make
+    for made in desks:
+        made.sync.stop()
+        made.session._errands.shutdown()
+        made.session._reading.shutdown()
+
+
+def put(tmp_path, name, members):
+    (tmp_path / "data" / "chunks").mkdir(parents=True, exist_ok=True)
+    return tarball(tmp_path / "data" / "chunks" / name, members)

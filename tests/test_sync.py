@@ -301,6 +301,18 @@ def test_it_works_through_a_symbolic_link(sync, tmp_path):
     assert "hub      /nowhere (there is no hub)" in done.stdout
 
 
+def test_status_lists_what_could_not_be_read(sync, tmp_path):
+    waiting = tmp_path / "data" / "labels" / "waiting"
+    waiting.mkdir(parents=True)
+    (waiting / "ann--2026-11-22_13-08-00.torn").write_text("7,Go")
+    done = sync("status")
+    assert done.returncode == 0
+    assert (
+        "unread   what could not be read of ann--2026-11-22_13-08-00.csv is kept in "
+        f"{waiting}/ann--2026-11-22_13-08-00.torn"
+    ) in done.stdout
+
+
 def test_status_counts_what_this_person_has_left(sync, tmp_path):
     sync("fetch")
     label_file(tmp_path, ("101", "Good"), user="bob")

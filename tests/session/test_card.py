@@ -4,8 +4,10 @@ import io
 
 import numpy as np
 import pytest
+from conftest import hold, put, triplets
 from PIL import Image
 
+import labels
 import scaling
 from look import Look
 from session import card
@@ -80,3 +82,50 @@ def test_any_comment_can_be_drawn_within_the_card(comment):
     assert pixels.shape[1] == width
     margin = pixels[:, width - card.GAP // 2 :]
     assert (margin == colour(card.GROUND)).all()
+
+
+def test_a_card_does_not_wait_for_a_fetch(desk, tmp_path, hub):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    asked, go = hold(hub, "next")
+    subject = desk(hub).open()
+    subject.pump(asked.exists)
+    subject.session.save_card()
+    try:
+        subject.pump(lambda: [s for s in subject.said if s.startswith("Picture: ")])
+    finally:
+        go.touch()
+
+
+def cards(subject):
+    """Return what a desk was told of picture cards, and of nothing else."""
+    return [sentence for sentence in subject.said if sentence.startswith("Picture: ")]
+
+
+def test_a_card_tells_label_comment_and_where_it_is_from(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    told = []
+    real = card.draw
+    monkeypatch.setattr(card, "draw", lambda *words: told.append(words[2:]) or real(*words))
+    subject.session.save_card()
+    subject.pump(lambda: len(cards(subject)) == 1)
+    subject.label("Other", "no host")
+    subject.session.back()
+    subject.pump(lambda: subject.session.page().pictures)
+    subject.session.save_card()
+    subject.pump(lambda: len(cards(subject)) == 2)
+    assert [words[:3] for words in told] == [
+        ("1", "not labelled yet", ""),
+        ("1", labels.BY_NAME["Other"].title, "no host"),
+    ]
+    assert all(words[3].startswith("a--x, ann, ") and " UTC" in words[3] for words in told)
+
+
+def test_two_cards_within_a_second_do_not_overwrite_each_other(desk, tmp_path):
+    """Of the same detection in two looks, say, the first was lost."""
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    for number in (1, 2, 3):
+        subject.session.save_card()
+        subject.pump(lambda n=number: len(cards(subject)) == n)
+    assert len(set(cards(subject))) == 3

@@ -1,0 +1,102 @@
+"""When the hub is asked, when it is left alone, what is told of it."""
+
+import hashlib
+import os
+import threading
+
+from conftest import put, triplets
+
+import stamps
+from look import Look
+from session import supply
+
+
+def test_no_second_fetch_begins_while_what_the_first_brought_is_opened(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2, 3]))
+    subject, fetches, opened = desk(), [], threading.Event()
+
+    def call(verb):
+        if verb == "fetch":
+            fetches.append(verb)
+            if len(fetches) == 1:
+                put(tmp_path, "b--x.tar.gz", triplets(range(11, 91)))
+        return 0, ""
+
+    monkeypatch.setattr(subject.sync, "call", call)
+    subject.open()
+    read = stamps.Chunk.read
+    monkeypatch.setattr(stamps.Chunk, "read", lambda *a: (opened.wait(5), read(*a)))
+    subject.pump(lambda: subject.session.supply.state is supply.State.OPENING)
+    subject.session.clock.start()
+    subject.session.label(subject.session.page().detection.objid, "Good")
+    opened.set()
+    subject.pump(lambda: len(subject.session._line.pages) == 83)
+    subject.pump(lambda: subject.session.supply.state is supply.State.WATCHING)
+    assert len(fetches) == 1
+
+
+def test_a_fetch_that_cannot_begin_is_tried_again(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk()
+
+    def call(verb):
+        raise PermissionError(13, "Permission denied", "sync.sh")
+
+    monkeypatch.setattr(subject.sync, "call", call)
+    subject.open()
+    subject.pump(lambda: subject.session.supply.state is supply.State.PAUSING)
+    assert any("sync.sh cannot be run (Permission denied)" in said for said in subject.said)
+
+
+def test_a_fetch_that_brings_nothing_new_is_not_repeated_at_once(desk, tmp_path, hub):
+    """A chunk that gzip finds damaged, though its sum is right, was fetched ten times a second."""
+    (path,) = hub.glob("chunks/*.tar.gz")
+    path.write_bytes(path.read_bytes() + b"trailing rubbish that gzip does not like")
+    table = hub / "chunks.csv"
+    text = table.read_text()
+    old = text.splitlines()[1].split(",")
+    new = [hashlib.sha256(path.read_bytes()).hexdigest(), str(path.stat().st_size)]
+    table.write_text(text.replace(f"{old[1]},{old[2]}", ",".join(new)))
+    subject = desk(hub).open()
+    subject.pump(lambda: "no next chunk yet, next try at" in subject.session.supply.text)
+
+
+def test_the_pauses_between_attempts_grow_up_to_five_minutes(desk, monkeypatch):
+    pauses = []
+
+    class Timer(threading.Timer):
+        def __init__(self, seconds, *arguments):
+            pauses.append(seconds)
+            super().__init__(0, *arguments)
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    subject = desk()
+    subject.session.start()
+    subject.pump(lambda: len(pauses) >= 7)
+    assert pauses[:7] == [30, 60, 120, 240, 300, 300, 300]
+    assert len(subject.said) == 1  # the reason is told once
+
+
+def test_an_errand_that_is_just_starting_can_be_stopped(desk):
+    subject = desk()
+    subject.sync.only_upload()
+    assert subject.sync.call("fetch") == (1, "Stopped; nothing is lost.")
+    assert subject.sync.call("upload") == (0, "No labels are waiting to be sent.")
+    subject.sync.stop()
+    assert subject.sync.call("upload") == (1, "Stopped; nothing is lost.")
+
+
+def test_how_much_of_a_chunk_has_arrived_is_told(desk, hub):
+    (path,) = hub.glob("chunks/*.tar.gz")
+    data = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)  # a file that arrives as slowly as this test writes
+    line = os.open(path, os.O_RDWR)
+    subject = desk(hub)
+    subject.session.start()
+    os.write(line, data[: len(data) // 2])
+    subject.pump(lambda: subject.session.supply.text == "fetching the next chunk, 50%")
+    os.write(line, data[len(data) // 2 :])
+    os.close(line)
+    subject.session.show_as(60, Look())
+    subject.pump(lambda: subject.session.page().pictures)
