@@ -4,7 +4,9 @@ A label file is ``USER--YYYY-MM-DD_HH-MM-SS.csv`` (UTC), UTF-8, LF, RFC 4180, wi
 ``OBJID,ACTION,COMMENT,TIME,METADATA_STAMP,SECONDS``. Every press appends one row and syncs it, so
 that a row is on the disk before the next picture is on the screen; the last row of an OBJID
 counts. A row is one line, always. To settle a file is to rewrite it with one row per OBJID; what
-cannot be read is never deleted, but kept beside it as ``NAME.torn``.
+cannot be read is never deleted, but kept beside it as ``NAME.torn``. No file ever replaces another
+of other content: the second of a name is called ``USER--TIME-SUM8.csv``, SUM8 the beginning of its
+SHA-256.
 
 Columns are found by the names in the header, in whatever order, and those that a file lacks have a
 default: files of earlier and later versions count, and so do those that a spreadsheet saved (byte
@@ -15,12 +17,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import itertools
 import os
 import re
-from collections.abc import Iterable
-from datetime import datetime, timezone
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -173,7 +176,9 @@ _OBJID = re.compile(r"[0-9]{1,32}")
 # neither a hidden file, nor a path, nor what a command takes for an option
 _USER = re.compile(r"(?!.*--)[A-Za-z0-9_][A-Za-z0-9._-]{0,31}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-_FILE = re.compile(r"(?P<user>.+)--(?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)\.csv", re.ASCII)
+_NAME = r"(?P<user>.+)--(?P<time>\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)"
+_FILE = re.compile(_NAME + r"(-[0-9a-f]{8})?\.csv", re.ASCII)
+_COPY = re.compile(_NAME + r".*\.csv", re.ASCII | re.DOTALL)
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,6})Z")
 _DELIMITERS = ",;\t"
 
@@ -227,12 +232,32 @@ def title(action: str) -> str:
 
 
 def row(
-    objid: str, action: str, comment: str = "", metadata_stamp: str = "", seconds: float = 0.0
+    objid: str,
+    action: str,
+    comment: str = "",
+    metadata_stamp: str = "",
+    seconds: float = 0.0,
+    after: str = "",
 ) -> Row:
-    """Make the row of a label given now; `seconds` is how long the triplet was on screen."""
-    now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-    time = now.replace("+00:00", "Z")
+    """Make the row of a label given now.
+
+    Parameters
+    ----------
+    seconds : float
+        How long the triplet was on screen.
+    after : str
+        A TIME that this one is later than, even if the clock was put back meanwhile: of two rows
+        the later one counts.
+    """
+    time = _iso(datetime.now(timezone.utc))
+    if after >= time and _TIME.fullmatch(after):
+        earlier = datetime.fromisoformat(f"{after[:19]}+00:00")
+        time = _iso(earlier + timedelta(milliseconds=int(float(after[19:-1]) * 1000) + 1))
     return Row(objid, action, comment, time, metadata_stamp, f"{seconds:.2f}")
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def is_user(name: str) -> bool:
@@ -244,6 +269,12 @@ def user_of(file_name: str) -> str | None:
     """Return the USER in a label file's name, or None if it is no such name."""
     match = _FILE.fullmatch(file_name)
     return match["user"] if match and is_user(match["user"]) else None
+
+
+def true_name(file_name: str) -> str | None:
+    """Return the label file that a name is a copy of, such as ``… (conflicted copy).csv``."""
+    match = _COPY.fullmatch(file_name)
+    return f"{match['user']}--{match['time']}.csv" if match and is_user(match["user"]) else None
 
 
 def clean_comment(text: str) -> str:
@@ -304,6 +335,8 @@ class LabelFile:
         Where it is made, at once and exclusively: ``USER--now.csv``.
     user : str
         Who labels; see `is_user`.
+    others : sequence of Path
+        Folders in which there is no file of that name either: this one will go there.
 
     Raises
     ------
@@ -311,12 +344,20 @@ class LabelFile:
         It cannot be made (disk full, read-only folder).
     """
 
-    def __init__(self, folder: str | Path, user: str):
+    def __init__(self, folder: str | Path, user: str, others: Sequence[Path] = ()):
+        self._folder, self._user, self._others = Path(folder), user, others
+        self._rows: list[Row] = []
+        self._descriptor = -1
+        self._make()
+
+    def _make(self) -> None:
         header = _line(COLUMNS)
         for time in disk.time_names():  # the next, if a session began and ended in this very second
-            self.path = Path(folder) / f"{user}--{time}.csv"
+            self.path = self._folder / f"{self._user}--{time}.csv"
+            if any((folder / self.path.name).exists() for folder in self._others):
+                continue
             try:
-                disk.create(self.path, header)
+                disk.create(self.path, header, 0o600)
                 break
             except FileExistsError:
                 continue
@@ -334,6 +375,33 @@ class LabelFile:
         LabelError
             It is not there; what was there before is unharmed.
         """
+        if not self._is_there():  # somebody tidied up: what was written is nowhere now
+            self._begin_anew(())
+        self._write(entries)
+        if not self._is_there():
+            self._begin_anew(entries)
+        self._rows += entries
+
+    def _is_there(self) -> bool:
+        """Tell whether the file that is written is the one that has the name."""
+        with contextlib.suppress(OSError):
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))
+        return False
+
+    def _begin_anew(self, entries: Iterable[Row]) -> None:
+        """Write all rows of this session, and these, to another file, unless they are elsewhere."""
+        paths = [folder / self.path.name for folder in (self._folder, *self._others)]
+        held = {entry for path in paths if path.exists() for entry in read(path).rows}
+        self.close()
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_saved(self.path, error) from error
+        self._make()
+        if lacking := [entry for entry in (*self._rows, *entries) if entry not in held]:
+            self._write(lacking)
+
+    def _write(self, entries: Iterable[Row]) -> None:
         lines = (b"\n" if self._torn else b"") + b"".join(map(_line, entries))
         try:
             rest = memoryview(lines)
@@ -351,7 +419,9 @@ class LabelFile:
 
     def close(self) -> None:
         """Let go of the file. What was appended stays."""
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def _not_saved(path: Path, error: OSError) -> LabelError:
@@ -492,11 +562,26 @@ def settle(path: str | Path, folder: str | Path) -> Settled:
     if unknown or parsed.torn:
         torn = _set_aside(Path(folder) / path.stem, data if unknown else b"\n".join(parsed.torn))
     if last:
-        target = Path(folder) / path.name
-        disk.write_whole(target, b"".join(map(_line, (COLUMNS, *last.values()))))
-    path.unlink()
+        target = keep(
+            Path(folder) / (true_name(path.name) or path.name),
+            b"".join(map(_line, (COLUMNS, *last.values()))),
+        )
+    if target != path:
+        path.unlink()
     disk.sync_folder(path.parent)
     return Settled(target, torn)
+
+
+def keep(path: Path, data: bytes) -> Path:
+    """Put a label file where it belongs, replacing none of other content; return where it is."""
+    sum8 = hashlib.sha256(data).hexdigest()[:8]
+    for place in (path, path.with_name(f"{path.stem}-{sum8}.csv")):
+        if place.exists() and place.read_bytes() == data:
+            return place
+        if not place.exists():
+            break
+    disk.write_whole(place, data, 0o600)
+    return place
 
 
 def _set_aside(stem: Path, data: bytes) -> Path:

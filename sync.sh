@@ -453,11 +453,15 @@ send() { # FILE
         return
     fi
     total=$((total + $3))
-    if [ "$4" != 0 ]; then # its chunks are kept, see session.py
-        rejected=$((rejected + $4))
-        printf '%s\n' "$answer" >"$data/labels/sent/${name%.csv}.rejected"
+    place=$data/labels/sent/${name%.csv}
+    if [ -e "$place.csv" ] && ! cmp -s "$data/labels/waiting/$name" "$place.csv"; then
+        place=$place-$(printf '%.8s' "$sum") # nothing is ever replaced by other labels
     fi
-    mv -f "$data/labels/waiting/$name" "$data/labels/sent/$name" 2>/dev/null ||
+    if [ "$4" != 0 ]; then # its chunks are kept, see session/folder.py
+        rejected=$((rejected + $4))
+        printf '%s\n' "$answer" >"$place.rejected"
+    fi
+    mv -f "$data/labels/waiting/$name" "$place.csv" 2>/dev/null ||
         [ ! -e "$data/labels/waiting/$name" ] || # another upload was quicker
         die 1 "The hub has the labels of $name, but $data/labels/sent cannot be written to: make room there."
 }

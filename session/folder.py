@@ -114,25 +114,36 @@ class Folder:
             raise self._closed(error) from error
 
     def settle_crashed(self) -> list[str]:
-        """Settle what a session left that crashed; return sentences for the user.
+        """Settle what a session left that crashed, and copies that a syncing folder made.
+
+        Returns
+        -------
+        list of str
+            Sentences for the user.
 
         Raises
         ------
         SessionError
             The folder cannot be written to.
         """
+        left = [path for path in self.place("open").glob("*--*.csv") if labels.true_name(path.name)]
+        copies = [
+            path
+            for path in self.place("waiting").glob("*--*.csv")
+            if labels.true_name(path.name) and not labels.user_of(path.name)
+        ]
         said = []
         try:
-            for path in self.place("open").glob("*--*.csv"):
+            for path in left + copies:
                 _, torn = labels.settle(path, self.place("waiting"))
-                log.warning("%s was left by a session that crashed", path.name)
-                said.append(
-                    "The labels of a session that was interrupted are safe, and are sent now."
-                )
+                log.warning("%s was left behind, and is settled", path)
                 if torn:
                     said.append(f"A part of {path.name} cannot be read: it is kept as {torn}.")
         except OSError as error:
             raise self._closed(error) from error
+        if left:
+            told = "The labels of a session that was interrupted are safe, and are sent now."
+            said.insert(0, told)
         return said
 
     def _closed(self, error: OSError) -> SessionError:
@@ -192,7 +203,8 @@ class Folder:
 
     def new_file(self) -> labels.LabelFile:
         """Make the file that a session writes; raises `labels.LabelError` if it cannot."""
-        return labels.LabelFile(self.place("open"), self._user)
+        others = [self.place(place) for place in PLACES[1:]]
+        return labels.LabelFile(self.place("open"), self._user, others)
 
 
 class Record:
@@ -226,6 +238,7 @@ class Record:
             with contextlib.suppress(labels.LabelError):  # the next session skips them again
                 self.append()
         if self._file is not None:
+            self._file.append()  # if it went away meanwhile, it is written anew
             self._file.close()
             labels.settle(self._file.path, self._folder.place("waiting"))
 

@@ -340,7 +340,8 @@ class Session:
         self.clock.stop(objid)
         self.comments.add(comment)  # now: where the disk is full, nobody types it again
         stamp = stamps.metadata_stamp(detection.chunk)
-        entry = labels.row(objid, name, comment, stamp, self.clock.seconds(objid))
+        before = self._answers.get(objid, labels.Row()).time
+        entry = labels.row(objid, name, comment, stamp, self.clock.seconds(objid), after=before)
         try:
             self._record.append(entry)
         except labels.LabelError:

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -313,3 +314,100 @@ def test_a_row_is_synced(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), real(fd)))
     file.append(labels.row("7", "Good"))
     assert synced == [file.path.stat().st_ino]
+
+
+def places(tmp_path):
+    folders = [tmp_path / place for place in ("open", "waiting", "sent")]
+    for folder in folders:
+        folder.mkdir()
+    return folders
+
+
+def spoilt(path, how, elsewhere):
+    """Take a file away while it is written, in some way; return its rows that are left."""
+    if how == "deleted":
+        path.unlink()
+    elif how == "folder deleted":
+        shutil.rmtree(path.parent)
+    elif how == "settled by another window":
+        labels.settle(path, elsewhere)
+    else:  # a syncing folder brings an earlier copy back
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.unlink()
+        path.write_bytes(b"".join(lines[:2]))
+
+
+@pytest.mark.parametrize(
+    "how", ["deleted", "folder deleted", "settled by another window", "an earlier copy"]
+)
+def test_no_label_is_accepted_into_a_file_that_is_gone(tmp_path, how):
+    """After rm -rf data/labels/open four more were accepted, and all six were gone."""
+    folder, *others = places(tmp_path)
+    file = labels.LabelFile(folder, "rob", others)
+    file.append(labels.row("1", "Good"))
+    file.append(labels.row("2", "Good"))
+    spoilt(file.path, how, others[0])
+    for objid in ("3", "4"):
+        file.append(labels.row(objid, "Marginal"))
+    found = [row for path in sorted(tmp_path.rglob("*.csv")) for row in labels.read(path).rows]
+    assert sorted(row.objid for row in found) == ["1", "2", "3", "4"], "each is there, once"
+
+
+def test_a_label_that_can_be_kept_nowhere_is_refused_and_the_earlier_ones_come_back(tmp_path):
+    folder, *others = places(tmp_path)
+    file = labels.LabelFile(folder, "rob", others)
+    file.append(labels.row("1", "Good"))
+    shutil.rmtree(folder)
+    folder.write_text("a file is in the way")
+    for _ in range(2):
+        with pytest.raises(labels.LabelError, match="not saved"):
+            file.append(labels.row("2", "Good"))
+    folder.unlink()
+    file.append(labels.row("3", "Good"))
+    assert [row.objid for row in labels.read(file.path).rows] == ["1", "3"]
+
+
+@pytest.mark.parametrize("place", ["waiting", "sent"])
+def test_a_new_file_has_a_name_that_is_free_in_all_folders(tmp_path, place):
+    """Two sittings in one second, and the second replaced what the first had to send."""
+    folder, *others = places(tmp_path)
+    first = labels.LabelFile(folder, "rob", others)
+    first.append(labels.row("1", "Good"))
+    labels.settle(first.path, tmp_path / place)
+    assert labels.LabelFile(folder, "rob", others).path.name != first.path.name
+
+
+def test_settling_replaces_no_file_of_other_content(tmp_path):
+    folder, waiting, _ = places(tmp_path)
+    targets = set()
+    for objid in ("1", "2", "1"):
+        path = folder / "rob--2026-11-22_13-08-00.csv"
+        path.write_bytes(HEADER + LINES[0].replace(b"7", objid.encode(), 1))
+        targets.add(labels.settle(path, waiting).target)
+    assert sorted(labels.read(path).rows[0].objid for path in targets) == ["1", "2"]
+    assert len(targets) == 2 and all(labels.user_of(path.name) == "rob" for path in targets)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rob--2026-11-22_13-08-00 (rob's conflicted copy 2026-11-23).csv",
+        "rob--2026-11-22_13-08-00 (1).csv",
+        "rob--2026-11-22_13-08-00.sync-conflict-20261123-101010-ABC.csv",
+        "rob--2026-11-22_13-08-00-0123abcd.csv",
+    ],
+)
+def test_a_copy_that_a_syncing_folder_made_is_known_by_its_name(name):
+    assert labels.true_name(name) == "rob--2026-11-22_13-08-00.csv"
+
+
+@pytest.mark.parametrize("name", ["notes.csv", "a b--2026-11-22_13-08-00 (1).csv", "rob--x.csv"])
+def test_what_is_no_label_file_is_no_copy_of_one(name):
+    assert labels.true_name(name) is None
+
+
+def test_a_correction_is_later_than_what_it_corrects_even_if_the_clock_was_put_back():
+    first = labels.row("1", "Good")._replace(time="2999-12-31T23:59:59.999Z")
+    second = labels.row("1", "Marginal", after=first.time)
+    assert second.time == "3000-01-01T00:00:00.000Z" and labels.check(second) is None
+    assert labels.row("1", "Good", after="2020-01-01T00:00:00.000Z").time > "2026"

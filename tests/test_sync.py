@@ -301,6 +301,18 @@ def test_it_works_through_a_symbolic_link(sync, tmp_path):
     assert "hub      /nowhere (there is no hub)" in done.stdout
 
 
+def test_what_was_sent_is_not_replaced_by_other_labels_of_that_name(sync, tmp_path, hub):
+    """Two laptops began in one second, or an earlier copy came back: 13 were given, 8 were here."""
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"))
+    assert sync("upload").returncode == 0
+    other = label_file(tmp_path, ("102", "Good"))
+    other.rename(path)
+    assert sync("upload").returncode == 0
+    sent = list((tmp_path / "data" / "labels" / "sent").glob("*.csv"))
+    assert len(sent) == 2 and verified(hub) == {"101": "Good", "102": "Good"}
+
+
 def test_status_lists_what_could_not_be_read(sync, tmp_path):
     waiting = tmp_path / "data" / "labels" / "waiting"
     waiting.mkdir(parents=True)

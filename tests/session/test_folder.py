@@ -65,3 +65,22 @@ def test_what_is_owed_is_written_with_the_next_row_and_once(small_disk):
     assert [row.objid for row in labels.read(record.path).rows] == ["1", "2", "5", "6"]
     record.settle()
     assert record.path.parent.name == "waiting" and here.has_waiting()
+
+
+def test_copies_that_a_syncing_folder_made_are_settled_under_a_name_that_the_hub_takes(tmp_path):
+    """They were refused for ever, and every close said that labels are kept for later."""
+    here = Folder(tmp_path, "ann")
+    here.make()
+    (own, copy, same) = (
+        here.place("waiting") / f"ann--2026-11-22_13-08-00{suffix}.csv"
+        for suffix in ("", " (ann's conflicted copy)", " (1)")
+    )
+    header = ",".join(labels.COLUMNS)
+    for path, objids in ((own, "1"), (copy, "12"), (same, "1")):
+        rows = [",".join(labels.row(objid, "Good", after="2026")) for objid in objids]
+        path.write_text("\n".join([header, *rows, ""]))
+    same.write_bytes(own.read_bytes())
+    assert here.settle_crashed() == []
+    paths = sorted(here.place("waiting").iterdir())
+    assert len(paths) == 2 and all(labels.user_of(path.name) == "ann" for path in paths)
+    assert sorted(len(labels.read(path).rows) for path in paths) == [1, 2]

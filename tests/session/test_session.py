@@ -138,3 +138,20 @@ def test_session_and_stamps_do_not_import_tk():
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False False"
+
+
+def test_a_correction_counts_even_if_the_clock_was_put_back(desk, tmp_path):
+    """The hub counts the later row of a person: the older label beat its correction."""
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    sent = tmp_path / "data" / "labels" / "sent"
+    sent.mkdir(parents=True)
+    late = "2026-11-22T13:08:00.123Z".replace("2026", "2999")
+    row = labels.row("1", "Good")._replace(time=late)
+    text = f"{','.join(labels.COLUMNS)}\n{','.join(row)}\n"
+    (sent / "ann--2026-11-22_13-08-00.csv").write_text(text)
+    subject = desk().open()
+    subject.session.back()
+    subject.pump(lambda: subject.session.page().pictures)
+    assert subject.label("Marginal") == "1"
+    (row,) = labels.read(subject.session._record.path).rows
+    assert row.action == "Marginal" and row.time > late
