@@ -33,8 +33,8 @@ import conftest
 from Xlib import X, display
 from Xlib.ext import xtest
 
-import artifactspy
 import stamps
+from window import layout
 
 HERE, ROOT = Path(__file__).resolve().parent, conftest.ROOT
 PRACTICE = ROOT / "data" / "practice"
@@ -134,7 +134,7 @@ def is_picture(pixels):
 
 def third(size):
     """Return a place in the third stamp of a window of some size, as (x, y, width, height)."""
-    fit = artifactspy.layout(*size)
+    fit = layout.fit(*size)
     x = fit.left + 2 * (fit.side + fit.unit) + fit.side // 2
     return x - 40, fit.top + fit.side // 2 - 4, 80, 8
 
@@ -187,7 +187,7 @@ def bare(eye, home, *sizes):
     """Start the bare program for windows of some sizes."""
     places = []
     for size in sizes:
-        fit = artifactspy.layout(*size)
+        fit = layout.fit(*size)
         places.append(",".join(map(str, (*size, fit.left, fit.top, fit.side, fit.side + fit.unit))))
     return Running(eye, sys.executable, HERE / "bench_bare.py", home / "bare.csv", *GIFS, *places)
 
@@ -414,7 +414,7 @@ def keys_and_memory(store):
     yield from memory
 
 
-NO_GUARD = "import artifactspy; artifactspy.GUARD = 0; artifactspy.main()"
+NO_GUARD = "import artifactspy; from window import window; window.GUARD = 0; artifactspy.main()"
 
 
 def long_sitting(store):
@@ -492,7 +492,7 @@ def drag(program, change, seconds=2):
     `change(i)` is the pointer's distance from where it began at its i-th motion, x and y.
     """
     eye, box = program.eye, third(LARGE)
-    fit = artifactspy.layout(*LARGE)
+    fit = layout.fit(*LARGE)
     x, y = fit.left + fit.side // 2, fit.top + fit.side // 2
     eye.move(x, y, 3)
     seen, before, moved = 0, eye.see(box), 0
@@ -538,7 +538,7 @@ def alternate(program, box, there, back, count=40):
 def movements(program, scales):
     """Return the frames a second of all that moves: {what: number}."""
     eye, screen = program.eye, program.screen
-    fit = artifactspy.layout(*LARGE)
+    fit = layout.fit(*LARGE)
     eye.wait(third(LARGE), is_picture)
     window = screen.window("ArtifactSpy")
     time.sleep(0.5)

@@ -27,14 +27,16 @@ ROOT = Path(__file__).resolve().parent.parent
 REAL = ROOT.parent / "shared" / "stamps"
 sys.path.insert(0, str(ROOT))
 
-import artifactspy  # noqa: E402
+
 import labels  # noqa: E402
 from look import Look  # noqa: E402
 from session.session import Session  # noqa: E402
 from session.settings import Settings  # noqa: E402
 from session.sync import Sync  # noqa: E402
+from window import colours, layout  # noqa: E402
 
 KINDS = ("srch", "temp", "diff")
+pytest_plugins = ["onscreen"]
 
 
 def wait_until(condition, seconds=10, what="it"):
@@ -295,17 +297,17 @@ class Program:
 
     def difference(self):
         """Return the pixels of the stamp that is painted last."""
-        fit = artifactspy.layout(self.width, self.height)
+        fit = layout.fit(self.width, self.height)
         x = fit.left + 2 * (fit.side + fit.unit)
         return self.screen.grab((x, fit.top, x + fit.side, fit.top + fit.side)).tobytes()
 
     def is_blank(self):
         """Tell whether there is nothing: a page is still being read."""
-        return self.difference().replace(bytes.fromhex(artifactspy.CELL[1:]), b"") == b""
+        return self.difference().replace(bytes.fromhex(colours.CELL[1:]), b"") == b""
 
     def is_painted(self):
         """Tell whether there is a picture, and no sentence across it."""
-        banner = bytes.fromhex(artifactspy.BANNER[1:]) * 8
+        banner = bytes.fromhex(colours.BANNER[1:]) * 8
         return not self.is_blank() and banner not in self.difference()
 
     def stamps_on_screen(self):

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import conftest
 from PIL import Image
 
-import artifactspy
+from window import colours
 
 DATA = conftest.ROOT / "data"
 
@@ -31,7 +31,7 @@ def main():
                 break
         program.page_turns(lambda: screen.key("BackSpace"))
         whole = (0, 0, program.width, program.height)
-        lit = bytes.fromhex(artifactspy.COLOURS["real"][2][1:])
+        lit = bytes.fromhex(colours.BUTTONS["real"].pressed[1:])
         conftest.wait_until(lambda: lit * 9 not in screen.grab(whole).tobytes(), what="its button")
         screen.grab(whole).save(DATA / "window.png", optimize=True)
         take_blink(screen, program)

@@ -3,7 +3,7 @@
 import csv
 
 from conftest import ROOT, verified, wait_until
-from test_window import ask_for_comment
+from onscreen import ask_for_comment
 
 
 def test_a_practice_session_from_the_first_picture_to_the_last_row(start):

@@ -1,0 +1,116 @@
+"""Every tool beside the stamps can be reached, by mouse and by Tab."""
+
+import tkinter as tk
+
+import pytest
+from conftest import wait_until
+from onscreen import (
+    SHADES,
+    await_shades,
+    code,
+    codes,
+    fit_of,
+    marked,
+    plain_triplets,
+    swapped,
+    tap,
+)
+
+import labels
+from window import colours
+from window.keys import TOOLS
+
+
+def tools(program):
+    """Return {action: (left, top, width, height)} of the buttons that are no labels."""
+    fit = fit_of(program)
+    x, y = fit.left + 3 * (fit.side + fit.unit), fit.top + 3 * fit.unit
+    half = (fit.panel - fit.unit // 2) // 2
+    columns = x, x + half + fit.unit // 2
+    found = {"back": (x, y, half, 2.4 * fit.unit), "help": (columns[1], y, half, 2.4 * fit.unit)}
+    for i, key in enumerate(TOOLS):
+        top = y + 2.8 * fit.unit + i // 2 * fit.tools
+        found[key.action.rpartition(".")[2]] = columns[i % 2], top, half, fit.tools
+    return found
+
+
+def focused(program, picture):
+    """Return which of the tools have the frame of the focus in a picture of the window."""
+    names = []
+    for name, (left, top, _, height) in tools(program).items():
+        edge = [picture[int(top + height * share), int(left) + 1] for share in (0.3, 0.7)]
+        if edge == [code(colours.INK)] * 2:
+            names.append(name)
+    return names
+
+
+def press_by_mouse(program, name):
+    left, top, width, height = tools(program)[name]
+    program.screen.click(left + width - 4, top + height - 4)
+
+
+def press_by_tab(program, name):
+    def look():
+        return codes(program.screen.grab((0, 0, program.width, program.height)))
+
+    for _ in range(2 + len(tools(program)) + len(labels.LABELS)):
+        before = look()
+        if focused(program, before) == [name]:
+            break
+        program.screen.key("Tab")
+        wait_until(lambda old=before: (look() != old).any(), what="another focus that can be seen")
+    assert focused(program, look()) == [name]
+    tap(program, "Return")
+
+
+@pytest.mark.parametrize("press", [press_by_mouse, press_by_tab])
+def test_every_tool_can_be_reached(begin, press):
+    program = begin(plain_triplets())
+    pages = [tuple(shade + step for shade in SHADES) for step in (0, 10, 20)]
+    for shown in pages[1:]:
+        program.label("6")
+        await_shades(program, shown)
+    for name, shown in (  # in the order of Tab
+        ("back", pages[1]),
+        ("back", pages[0]),
+        ("forward", pages[1]),
+        ("back", pages[0]),
+        ("newest", pages[2]),
+        ("keep_blinking", swapped(pages[2])),
+        ("next_scaling", (128, 128, 128)),  # a constant stamp has no range to be linear in
+        ("invert", (127, 127, 127)),
+    ):
+        press(program, name)
+        await_shades(program, shown)
+    press(program, "toggle_marks")
+    wait_until(lambda: all(marked(program, i) for i in range(3)), what="marks")
+    press(program, "reset")
+    await_shades(program, pages[2])
+    wait_until(lambda: not any(marked(program, i) for i in range(3)), what="no marks")
+    press(program, "save_card")
+    wait_until(lambda: "Picture: " in program.said())
+    press(program, "help")
+    wait_until(lambda: program.screen.window("ArtifactSpy: help"))
+    assert len(program.rows()) == 2
+
+
+def test_the_object_id_is_copied_by_c_and_by_a_click_on_it(begin, reader):
+    program = begin(plain_triplets())
+
+    def clipboard():
+        reader.root.update()
+        try:
+            return reader.root.clipboard_get()
+        except tk.TclError:
+            return None
+
+    reader.root.clipboard_clear()
+    reader.root.update()  # or this may reach the server after the program has put it there
+    program.screen.key("c")
+    wait_until(lambda: clipboard() == "1", what="1 on the clipboard")
+    reader.waits(program, "1 is on the clipboard.")
+    program.label("6")
+    fit = fit_of(program)
+    program.screen.click(fit.left + 3 * (fit.side + fit.unit) + 10, fit.top + fit.unit)
+    wait_until(lambda: clipboard() == "2", what="2 on the clipboard")
+    assert len(program.rows()) == 1

@@ -1,0 +1,1 @@
+"""The labelling window: all that imports tkinter, one concern a file; `window.py` ties them."""

@@ -1,0 +1,157 @@
+"""Asks for one line of text: in the terminal if a person sits there, else in a small dialog."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import termios
+import tkinter as tk
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from labels import LabelError
+from session.comments import Comments
+from session.sync import has_terminal
+from window.colours import BAD_NEWS, CELL, GROUND, INK
+from window.fonts import PLAIN
+
+TTY_LIMIT = 4095  # bytes that a terminal hands over of one line; the rest is lost
+
+
+def ask(
+    root: tk.Tk,
+    tell: Callable[..., None],
+    objid: str,
+    comments: Comments,
+    done: Callable[[str], None],
+) -> Comment:
+    """Begin to ask.
+
+    Parameters
+    ----------
+    root
+    tell
+        ``tell(text, end)`` prints to the terminal; `end` is a new line if not given.
+    objid
+        Of the detection that the comment is about.
+    comments
+        The earlier ones are offered by their number.
+    done
+        ``done(comment)``, empty if it was cancelled or refused. Called once.
+    """
+    prompt = _prompt(objid, comments.offered)
+    if has_terminal():
+        return _InTerminal(root, tell, prompt, comments, done)
+    return _InDialog(root, prompt, comments, done)
+
+
+def _prompt(objid: str, earlier: Sequence[str]) -> str:
+    lines = ["A number takes an earlier comment:"] if earlier else []
+    for number, text in enumerate(earlier, 1):
+        lines.append(f"{number:>3}  {text[:70]}{'…' * (len(text) > 70)}")
+    return "\n".join([*lines, f"Comment for {objid} (empty line: cancel): "])
+
+
+class Comment:
+    """A comment that is asked for; `where` tells the person where to type it."""
+
+    where: str
+
+    def cancel(self) -> None:
+        """Ask no longer."""
+        raise NotImplementedError
+
+
+class _InTerminal(Comment):
+    where = "in the terminal"
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        tell: Callable[..., None],
+        prompt: str,
+        comments: Comments,
+        done: Callable[[str], None],
+    ) -> None:
+        self._root, self._tell, self._comments, self._done = root, tell, comments, done
+        termios.tcflush(0, termios.TCIFLUSH)  # what was typed before was not meant as this
+        tell(prompt, end="")
+        root.tk.createfilehandler(0, tk.READABLE, self._typed)
+
+    def _typed(self, *_: object) -> None:
+        try:
+            line = os.read(0, 1 << 20)
+        except OSError:  # the terminal is gone; its hang-up signal closes the window
+            line = b""
+        comment = ""
+        if len(line) >= TTY_LIMIT:
+            self._tell(
+                "That line was longer than a terminal takes: its end is lost, say it shorter."
+            )
+        else:
+            try:
+                comment = self._comments.understand(line.decode(errors="replace"))
+            except LabelError as error:
+                self._tell(str(error))
+        self._end(comment)
+
+    def cancel(self) -> None:
+        with contextlib.suppress(termios.error):  # half a comment must not reach the shell
+            termios.tcflush(0, termios.TCIFLUSH)
+        self._tell("cancelled")
+        self._end("")
+
+    def _end(self, comment: str) -> None:
+        self._root.tk.deletefilehandler(0)
+        self._done(comment)
+
+
+class _InDialog(Comment):
+    where = "in the dialog"
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        prompt: str,
+        comments: Comments,
+        done: Callable[[str], None],
+    ) -> None:
+        self._comments, self._done = comments, done
+        self._dialog = dialog = tk.Toplevel(root, class_="ArtifactSpy", background=GROUND)
+        dialog.title("ArtifactSpy: comment")
+        dialog.transient(root)
+        # below the stamps, which the comment is about
+        x, y = root.winfo_rootx() + 40, root.winfo_rooty() + int(root.winfo_height() * 0.86)
+        dialog.geometry(f"+{x}+{min(y, root.winfo_screenheight() - 220)}")
+        dialog.protocol("WM_DELETE_WINDOW", self.cancel)
+        style: dict[str, Any] = {"background": GROUND, "foreground": INK, "font": PLAIN}
+        tk.Label(dialog, text=prompt, justify="left", **style).pack(
+            anchor="w", padx=16, pady=(16, 4)
+        )
+        self._entry = tk.Entry(
+            dialog, width=60, insertbackground=INK, **{**style, "background": CELL}
+        )
+        self._entry.pack(padx=16, pady=(4, 16))
+        self._complaint = tk.Label(
+            dialog, wraplength=600, justify="left", **{**style, "foreground": BAD_NEWS}
+        )
+        for key in ("<Return>", "<KP_Enter>"):
+            self._entry.bind(key, lambda _: self._entered())
+        self._entry.bind("<Escape>", lambda _: self.cancel())
+        self._entry.focus_set()
+
+    def _entered(self) -> None:
+        try:
+            comment = self._comments.understand(self._entry.get())
+        except LabelError as error:  # what was typed stays, to be mended
+            self._complaint.configure(text=str(error))
+            self._complaint.pack(anchor="w", padx=16, pady=(0, 16))
+        else:
+            self._end(comment)
+
+    def cancel(self) -> None:
+        self._end("")
+
+    def _end(self, comment: str) -> None:
+        self._dialog.destroy()
+        self._done(comment)

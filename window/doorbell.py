@@ -1,0 +1,53 @@
+"""Lets other threads and signals reach the window's thread, without a polling loop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import sys
+import tkinter as tk
+from collections.abc import Callable
+from typing import Any
+
+
+class Doorbell:
+    """Rings with a byte in a pipe, which Tk waits for as it does for a key.
+
+    Parameters
+    ----------
+    root
+    on_signal
+        ``on_signal(number)`` on the window's thread: the process was asked to end.
+    """
+
+    def __init__(self, root: tk.Tk, on_signal: Callable[[int], None]) -> None:
+        self._root, self._on_signal = root, on_signal
+        self._calls: queue.SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]]
+        self._calls = queue.SimpleQueue()
+        self._inside, self._outside = os.pipe()
+        os.set_blocking(self._inside, False)
+        os.set_blocking(self._outside, False)
+        root.tk.createfilehandler(self._inside, tk.READABLE, self._answer)
+        signal.set_wakeup_fd(self._outside, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup and background jobs mean it
+                signal.signal(number, lambda *_: None)
+
+    def deliver(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function soon on the window's thread; may be called from any."""
+        self._calls.put((function, arguments))
+        with contextlib.suppress(BlockingIOError):  # a full pipe rings as well
+            os.write(self._outside, b"\0")
+
+    def _answer(self, *_: object) -> None:
+        for number in os.read(self._inside, 65536):
+            if number:
+                self._calls.put((self._on_signal, (number,)))
+        while not self._calls.empty():
+            function, arguments = self._calls.get()
+            try:
+                function(*arguments)
+            except Exception:  # Tk reports those of its own callbacks only
+                self._root.report_callback_exception(*sys.exc_info())

@@ -1,0 +1,97 @@
+"""The Object ID, and every button: Back, Help, the tools, and one for each label."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import labels
+from window.button import Button
+from window.colours import DIM, INK
+from window.fonts import BOLD, line
+from window.keys import TOOLS
+from window.layout import Layout, put
+
+
+class Panel:
+    """The buttons of a window.
+
+    Parameters
+    ----------
+    root
+    act
+        ``act(action)`` does what a `keys.Key` names.
+    press
+        ``press(name)`` gives a label, and returns whether it did.
+    """
+
+    def __init__(
+        self, root: tk.Tk, act: Callable[[str], object], press: Callable[[str], bool]
+    ) -> None:
+        self._caption = line(root, text="Object ID", foreground=DIM)
+        self._objid = line(root, font=BOLD, foreground=INK, cursor="hand2", justify="left")
+        self._objid.bind("<ButtonRelease-1>", lambda _: act("copy"))
+        self._large = [
+            Button(root, "Back  ⌫", "neutral", lambda: act("back"), guarded=False),
+            Button(root, "Help  ?", "neutral", lambda: act("help")),
+        ]
+        self._tools = {
+            key.action: Button(
+                root,
+                f"{key.tool}  {key.shown}",
+                "tool",
+                partial(act, key.action),
+                guarded=False,
+            )
+            for key in TOOLS
+        }
+        self._labels = {
+            label.name: Button(
+                root,
+                f"{label.key}  {label.text}",
+                label.kind,
+                partial(press, label.name),
+            )
+            for label in labels.LABELS
+        }
+
+    def arrange(self, fit: Layout) -> None:
+        """Take the places that a layout gives."""
+        for button in (*self._large, *self._tools.values(), *self._labels.values()):
+            button.configure(highlightthickness=max(2, fit.unit // 6))
+        put(self._caption, fit.caption)
+        put(self._objid, fit.objid)
+        self._objid.configure(wraplength=fit.panel)
+        for i, button in enumerate(self._large):
+            put(button, fit.large_tool(i))
+        for i, button in enumerate(self._tools.values()):
+            put(button, fit.tool(i))
+        for name, button in self._labels.items():
+            box = fit.label(name)
+            put(button, box)
+            button.configure(wraplength=int(box.width - fit.unit))
+
+    def show_objid(self, objid: str) -> None:
+        """Show the Object ID, or none."""
+        self._objid.configure(text=objid)
+
+    def show_label(self, name: str | None) -> None:
+        """Mark the label that the detection has."""
+        for each, button in self._labels.items():
+            button.mark(each == name)
+
+    def wake_labels(self, awake: bool) -> None:
+        """Show whether a label can be given."""
+        for button in self._labels.values():
+            button.wake(awake)
+
+    def show_tools(self, in_use: Mapping[str, bool], usual: bool) -> None:
+        """Mark the tools in use, and show whether there is anything to reset."""
+        for action, used in in_use.items():
+            self._tools[action].mark(used)
+        self._tools["appearance.reset"].wake(not usual)
+
+    def light_up(self, name: str) -> None:
+        """Show for a moment that a label was given."""
+        self._labels[name].light_up()

@@ -1,0 +1,346 @@
+"""The labelling window of one session: what is shown, and what a press does.
+
+What the person works through is in session/, how a stamp looks in look.py, what can be answered in
+labels.py; the parts of the window are the other files here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import operator
+import signal
+import time
+import tkinter as tk
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+import labels
+from session.session import Page, Session
+from session.settings import ROOT, SessionError, Settings, remember
+from session.sync import Sync
+from window import comment, keys, layout
+from window.appearance import Appearance
+from window.colours import BAD_NEWS, DIM, GROUND, INK, MARK, NEWS
+from window.doorbell import Doorbell
+from window.fonts import Fonts
+from window.guide import Guide
+from window.lines import Lines, answer_text, nothing_text, status_text
+from window.panel import Panel
+from window.view import View
+
+GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
+READ_AHEAD = 20  # ms after a picture is painted: earlier, decoding competes with the painting
+log = logging.getLogger("artifactspy")
+
+
+def open_display() -> tk.Tk:
+    """Return the root window.
+
+    Raises
+    ------
+    SessionError
+        There is no screen, or no fit Tk.
+    """
+    if tk.TkVersion < 8.6:
+        raise SessionError(
+            f"This Python's Tk is {tk.TkVersion}, which draws blank windows: 8.6 is needed. "
+            "macOS: brew install python-tk. Debian, Ubuntu: sudo apt install python3-tk. "
+            "Fedora: sudo dnf install python3-tkinter."
+        )
+    try:
+        return tk.Tk(className="ArtifactSpy")
+    except tk.TclError as error:
+        raise SessionError(
+            f"There is no screen to open a window on ({error}): run it on your own desktop, or "
+            "log in with ssh -X (macOS: with XQuartz, brew install --cask xquartz)."
+        ) from error
+
+
+class Window:
+    """The labelling window.
+
+    Parameters
+    ----------
+    root
+    settings
+    stored
+        How the window was left, in the words of ``settings.ini``.
+    sync
+    tell
+        ``tell(text, end)`` prints to the terminal; `end` is a new line if not given.
+
+    Attributes
+    ----------
+    session
+    appearance
+        Does what keys and tools change of the stamps' look.
+    outcome
+        Of the upload: sync.sh's exit code, and its sentence.
+    """
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        settings: Settings,
+        stored: Mapping[str, str],
+        sync: Sync,
+        tell: Callable[..., None],
+    ) -> None:
+        self.root, self.settings, self._tell = root, settings, tell
+        self._bell = Doorbell(root, self._signalled)
+        self.session = Session(settings, sync, self._bell.deliver, self.refresh, self.say)
+        self.outcome = 1, ""
+        self._layout: layout.Layout | None = None
+        self._painted = Page()  # what is on screen
+        self._painted_at = 0.0
+        self._reading_ahead: str | None = None  # the timer
+        self._last = ""  # label and detection
+        self._comment: comment.Comment | None = None
+        self._guide: Guide | None = None
+        self._closing: float | None = None  # when that was asked for
+        self._dress(stored.get("window", ""))
+        # in this order: what is made later lies above, and comes later to Tab
+        self._view = View(root, lambda text: self._lines.point(text))
+        self._panel = Panel(root, self.act, self.press)
+        self._lines = Lines(root)
+        self.appearance = Appearance(self._view, stored, self._look_changed, self._lines.say)
+        self._look_changed()
+        self._keyboard = keys.Keyboard(root, self.act, self.press)
+        self._keyboard.listen(root)
+        root.bind("<Configure>", self._resized)
+
+    def _dress(self, stored_size: str) -> None:
+        root = self.root
+        size = layout.opening_size(stored_size, root.winfo_screenwidth(), root.winfo_screenheight())
+        root.geometry("{}x{}".format(*size))
+        root.minsize(*layout.SMALLEST)
+        root.configure(background=GROUND)
+        mode = "practice" if self.settings.practice else "expert" if self.settings.expert else ""
+        root.title(f"ArtifactSpy: {mode}" if mode else "ArtifactSpy")
+        with contextlib.suppress(tk.TclError):  # a clone without it still labels
+            self._icon = tk.PhotoImage(master=root, file=ROOT / "data" / "icon.png")
+            root.iconphoto(True, self._icon)
+        self._fonts = Fonts(root)
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        root.report_callback_exception = self._bug
+
+    # What is shown
+
+    def _resized(self, event: tk.Event[tk.Misc]) -> None:
+        if event.widget is self.root:
+            fit = layout.fit(event.width, event.height)
+            if fit != self._layout:
+                self._layout = fit
+                self._fonts.resize(fit.unit)
+                for part in (self._view, self._panel, self._lines):
+                    part.arrange(fit)
+                self._look_changed()
+
+    def _look_changed(self) -> None:
+        self._panel.show_tools(self.appearance.in_use(), self.appearance.is_usual)
+        if self._layout:
+            self.session.show_as(self._layout.side, self.appearance.look)
+
+    def refresh(self) -> None:
+        """Bring the window in line with the session."""
+        if self._closing:
+            return
+        page, painted = self.session.page(), self._painted
+        new = (page.detection, page.pictures) != (painted.detection, painted.pictures)
+        if new or not page.detection:
+            self._paint(page)
+        self._panel.show_label(page.answer.action if page.answer else None)
+        self._panel.wake_labels(self._painted.pictures is not None and not self._comment)
+        self._lines.show_status(status_text(self.session, self._last), *self.session.progress())
+
+    def _paint(self, page: Page) -> None:
+        # and not the same in another size or look
+        new = page.detection != self._painted.detection or self._painted.pictures is None
+        self._painted = page
+        objid = page.detection.objid if page.detection else ""
+        self._view.show(page.pictures, page.triplet, self.session.verdict(objid).place)
+        self._panel.show_objid(objid)
+        self._panel.show_tools(self.appearance.in_use(), self.appearance.is_usual)
+        self._lines.say_across("" if page.detection else nothing_text(self.session))
+        self.root.update_idletasks()
+        if page.pictures:
+            if new:
+                self._painted_at = time.monotonic()
+            self.session.clock.start()
+            if self._reading_ahead:
+                self.root.after_cancel(self._reading_ahead)
+            self._reading_ahead = self.root.after(READ_AHEAD, self.session.read_ahead)
+
+    def say(self, text: str, colour: str = INK) -> None:
+        """Show a sentence under the buttons and in the terminal, and keep it in the log."""
+        self._lines.say(text, colour)
+        self._tell(text)
+        log.info("%s", text)
+
+    # What the person does
+
+    def act(self, action: str) -> object:
+        """Do what a `keys.Key` names, and return what that returns."""
+        return operator.attrgetter(action)(self)()
+
+    def press(self, name: str) -> bool:
+        """Give the detection on screen a label, and return True.
+
+        If the press cannot have been meant for it, do nothing and return False.
+        """
+        too_soon = time.monotonic() - self._painted_at < GUARD
+        detection, pictures = self._painted.detection, self._painted.pictures
+        if too_soon or self._closing or self._comment or not (detection and pictures):
+            return False
+        self._panel.light_up(name)
+        if labels.BY_NAME[name].commented:
+            self._ask(detection.objid, name)
+        else:
+            self._label(detection.objid, name)
+        return True
+
+    def _ask(self, objid: str, name: str) -> None:
+        self._comment = comment.ask(
+            self.root,
+            self._tell,
+            objid,
+            self.session.comments,
+            lambda text: self._commented(objid, name, text),
+        )
+        where = self._comment.where
+        self._lines.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK)
+        self.refresh()
+
+    def _commented(self, objid: str, name: str, text: str) -> None:
+        self._comment = None
+        if text:
+            self._label(objid, name, text)
+        else:
+            self._lines.say("No comment: nothing was labelled.")
+        self.refresh()
+
+    def _label(self, objid: str, name: str, text: str = "") -> None:
+        self._lines.say("")
+        try:
+            self.session.label(objid, name, text)
+        except labels.LabelError as error:
+            self.say(str(error), BAD_NEWS)
+        else:
+            self._last = f"{name} {objid}"
+            verdict = self.session.verdict(objid)
+            if verdict.sentence:
+                self._lines.say(verdict.sentence, NEWS[verdict.agrees])
+            self.refresh()
+
+    def back(self) -> None:
+        """Go one page back, or cancel the comment that is asked for."""
+        if self._comment:
+            self._comment.cancel()
+        elif not self._closing:
+            if self.session.back():
+                self._look_again()
+            else:
+                self._lines.say("There is nothing earlier here.")
+
+    def forward(self) -> None:
+        """Go one page on, as far as pages were seen."""
+        if not (self._comment or self._closing):
+            self.session.forward()
+            self._look_again()
+
+    def newest(self) -> None:
+        """Go forward to where the labelling stood."""
+        if not (self._comment or self._closing):
+            self.session.newest()
+            self._look_again()
+
+    def go_on(self) -> None:
+        """Keep the label that a detection has, and go one page on."""
+        if self.session.page().answer:
+            self.forward()
+
+    def _look_again(self) -> None:
+        self._lines.say("")
+        page = self.session.page()
+        if page.detection and page.answer:
+            verdict = self.session.verdict(page.detection.objid)
+            text = f"{answer_text(page.answer)} {verdict.sentence}"
+            self._lines.say(text, NEWS[verdict.agrees])
+
+    def escape(self) -> None:
+        """Cancel the comment that is asked for; else no button has the focus any longer."""
+        if self._comment:
+            self._comment.cancel()
+        else:
+            self.root.focus_set()
+
+    def copy(self) -> None:
+        """Put the Object ID on the clipboard."""
+        if self._painted.detection:
+            objid = self._painted.detection.objid
+            self.root.clipboard_clear()
+            self.root.clipboard_append(objid)
+            self._lines.say(f"{objid} is on the clipboard.")
+
+    def save_card(self) -> None:
+        """Save a picture card of the detection."""
+        if not self.session.save_card():
+            self._lines.say("There is nothing to make a picture of.")
+
+    def help(self) -> bool:
+        """Open the Help window, in which the keys work too, or close it; return True."""
+        if self._guide and self._guide.winfo_exists():
+            self._guide.close()
+        elif self._layout:
+            unit = self._layout.unit
+            self._guide = Guide(self.root, self.settings.contact, unit, keys.for_help())
+            self._keyboard.listen(self._guide)
+        return True
+
+    # The end
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGINT or not self._closing:  # a closing terminal hangs up twice
+            self.close()
+
+    def close(self) -> None:
+        """Send the labels, then go; asked again, go at once and send them another day."""
+        now = time.monotonic()
+        if self._closing:
+            if now - self._closing > 1:  # not the second half of a double click
+                self.session.supply.abandon()
+            return
+        if self._comment:
+            self._comment.cancel()
+        self._closing = now
+        self._tell_sending()
+        self.session.finish(self._finished)
+
+    def _tell_sending(self) -> None:
+        count = 0
+        try:
+            count = self.session.supply.to_send()
+        except OSError as error:  # then they are not counted, and the window goes all the same
+            log.warning("the labels cannot be counted: %s", error)
+        if count:
+            self._panel.wake_labels(False)
+            self._lines.say_across(f"Sending {count} label{'s' * (count > 1)}")
+            self._lines.say("Close once more to go now and send them at the next start.", DIM)
+
+    def _finished(self, status: int, said: str) -> None:
+        self.outcome = status, said
+        size = f"{self.root.winfo_width()}x{self.root.winfo_height()}"
+        with contextlib.suppress(OSError, SessionError):
+            remember(self.settings.home, window=size, **self.appearance.settings)
+        self.root.destroy()
+
+    def _bug(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        log.error("in the window", exc_info=(kind, error, trace))
+        self.say(
+            "Something went wrong that should not. The labels given so far are safe; please send "
+            f"{self.settings.home / 'artifactspy.log'} to the developers.",
+            BAD_NEWS,
+        )
