@@ -7,7 +7,7 @@ import os
 import termios
 import tkinter as tk
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from labels import LabelError
 from session.comments import Comments
@@ -52,17 +52,16 @@ def _prompt(objid: str, earlier: Sequence[str]) -> str:
     return "\n".join([*lines, f"Comment for {objid} (empty line: cancel): "])
 
 
-class Comment:
-    """A comment that is asked for; `where` tells the person where to type it."""
+class Comment(Protocol):
+    """A comment that is asked for."""
 
-    where: str
+    where: str  # the person types it
 
     def cancel(self) -> None:
         """Ask no longer."""
-        raise NotImplementedError
 
 
-class _InTerminal(Comment):
+class _InTerminal:
     where = "in the terminal"
 
     def __init__(
@@ -106,7 +105,7 @@ class _InTerminal(Comment):
         self._done(comment)
 
 
-class _InDialog(Comment):
+class _InDialog:
     where = "in the dialog"
 
     def __init__(
