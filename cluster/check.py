@@ -4,32 +4,74 @@ Only the owner can look everywhere. Nothing is changed, and nothing that is read
 cannot be read is a line, too. Standard library only.
 """
 
+from __future__ import annotations
+
 import contextlib
 import csv
 import hashlib
 import os
 import re
 import stat
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import labels
 import stamps
-from cluster.handout import is_live, read_claim, read_full
+from cluster import verified
+from cluster.claims import Claim, is_live, read_claim
+from cluster.collect import read_agreement
 from cluster.hub import (
     CHUNK,
     MODES,
     REVIEW,
+    Hub,
     HubError,
+    Listed,
     account_name,
-    counted,
+    number,
     read,
     read_owned,
 )
-from cluster.receive import UPLOAD, VERIFIED, read_rows
+from cluster.room import read_full
+from cluster.terminal import counted
+
+VERB = "check"
+HELP = "look for whatever is not as it should be"
 
 _SKEW = 60  # seconds; as much as the clocks of a cluster's machines may differ
 
+Chunks = dict[str, set[str]]  # name -> its detections
+Claims = dict[str, dict[int, Claim]]  # a chunk's name -> slot -> the claim
+Dealt = dict[tuple[str, bool], set[str]]  # USER, whether as the expert -> what they dealt with
 
-def violations(hub):
+
+def run(folder: str | os.PathLike[str]) -> int:
+    """Print whatever is not as it should be, a line each; return 0 only if nothing is.
+
+    What an interrupted command leaves and the next one mends is not counted: a chunk that is not
+    listed, a claim's first file without the second, files that begin with a dot.
+    """
+    hub = Hub(folder)
+    hub.owner_only("check it")
+    found = 0
+    for line in violations(hub):
+        found += 1
+        print(line)
+    if not found:
+        people = sum(1 for path in (hub.folder / "people").iterdir() if path.is_dir())
+        print(
+            f"All is as it should be in {hub.folder}: {counted(len(hub.chunks()), 'chunk')}, "
+            f"{counted(people, 'person', 'people')}."
+        )
+        return 0
+    sys.stderr.write(
+        f"{counted(found, 'thing is', 'things are')} not as it should be: nothing was changed.\n"
+    )
+    return 1
+
+
+def violations(hub: Hub) -> Iterator[str]:
     """Go through everything in a hub; yield a line for each thing that is amiss.
 
     Parameters
@@ -38,35 +80,33 @@ def violations(hub):
         Nobody should be writing to it meanwhile, or what they are about to do looks undone.
     """
     yield from _folders(hub)
-    chunks, gold = {}, set()  # name -> the set of its detections; the names of gold ones
+    chunks: Chunks = {}
+    gold: set[str] = set()
     yield from _chunks(hub, chunks, gold)
     yield from _reviews(hub, chunks)
-    claims = {}  # name -> {slot: Claim}
+    claims: Claims = {}
     yield from _claims(hub, chunks, gold, claims)
-    dealt = {}  # (USER, whether the expert) -> the detections they dealt with
+    dealt: Dealt = {}
     for folder in (hub.folder, hub.folder / "expert"):
         yield from _uploads(hub, folder, chunks, dealt)
     yield from _people(hub, chunks, claims, dealt)
     for path in _entries(hub.folder / "agreement"):
-        with contextlib.suppress(OSError, HubError, ValueError):
-            agreed, compared = map(int, read(path, 100).split())
-            if labels.is_user(path.name) and 0 <= agreed <= compared:
-                continue
-        yield f"{_short(hub, path)}: it is no agreement of a person; collect makes it anew"
+        if not labels.is_user(path.name) or read_agreement(hub, path.name) is None:
+            yield f"{_short(hub, path)}: it is no agreement of a person; collect makes it anew"
 
 
-def _short(hub, path):
+def _short(hub: Hub, path: Path) -> str:
     return os.path.relpath(path, hub.folder)
 
 
-def _entries(folder):
+def _entries(folder: Path) -> list[Path]:
     """Return what is in a folder in order, without what begins with a dot: that is unfinished."""
     with contextlib.suppress(OSError):
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     return []
 
 
-def _folders(hub):
+def _folders(hub: Hub) -> Iterator[str]:
     for name, mode in MODES.items():
         yield from _folder(hub, hub.folder / name, mode)
     if hub.folder.stat().st_mode & 0o022:
@@ -74,7 +114,7 @@ def _folders(hub):
     yield from _program(hub)
 
 
-def _folder(hub, path, mode):
+def _folder(hub: Hub, path: Path, mode: int) -> Iterator[str]:
     try:
         info = path.lstat()
     except OSError as error:
@@ -91,7 +131,7 @@ def _folder(hub, path, mode):
         yield f"{_short(hub, path)}: its mode is {found:o}, not {mode:o}; run init"
 
 
-def _program(hub):
+def _program(hub: Hub) -> Iterator[str]:
     path = hub.folder / "hub"
     try:
         owner, text = read_owned(path)
@@ -102,42 +142,25 @@ def _program(hub):
         yield "hub: it cannot be read; run init"
 
 
-def _chunks(hub, chunks, gold):
+def _chunks(hub: Hub, chunks: Chunks, gold: set[str]) -> Iterator[str]:
     """Look at all chunks, and note the detections of each, and which are gold."""
-    listed, home, number = hub.chunks(), {}, 0
+    listed, last = hub.chunks(), 0
+    home: dict[str, str] = {}
     for place in range(len(listed)):
         try:
             chunk = listed[place]
         except HubError:
             yield f"chunks.csv: line {place + 2} is no chunk; bring the file back from a backup"
             continue
-        where = f"chunks/{chunk.name}.tar.gz"
-        if int(chunk.name.split("--")[1]) <= number:
+        if number(chunk.name) <= last:
             yield f"chunks.csv: {chunk.name} is out of order, or there twice"
-        number = max(number, int(chunk.name.split("--")[1]))
+        last = max(last, number(chunk.name))
         if chunk.gold:
             gold.add(chunk.name)
         if chunk.gold not in ("", "yes"):
             yield f"chunks.csv: gold of {chunk.name} is neither yes nor empty"
-        objids = []
-        try:
-            header, *lines = hub.metadata(chunk.name) or [[]]
-            objids = [line[0] for line in lines]
-            if header[:1] != ["OBJID"] or any(len(line) != len(header) for line in lines):
-                yield f"metadata/{chunk.name}.csv: it is no table that begins with OBJID"
-        except (OSError, HubError, csv.Error) as error:
-            yield f"metadata/{chunk.name}.csv: {_reason(error)}"
-        try:
-            data = read(hub.folder / where, stamps.CHUNK_LIMIT)
-            if str(len(data)) != chunk.bytes or hashlib.sha256(data).hexdigest() != chunk.sha256:
-                yield f"{where}: it is not what chunks.csv says; bring it back from a backup"
-            del data
-            yield from _archive(hub, hub.folder / where, objids)
-        except (OSError, HubError) as error:
-            yield f"{where}: {_reason(error)}"
-        if str(len(objids)) != chunk.detections:
-            told = f"{counted(len(objids), 'detection')}, chunks.csv says {chunk.detections}"
-            yield f"metadata/{chunk.name}.csv: it has {told}"
+        objids: list[str] = []
+        yield from _tables(hub, chunk, objids)
         for objid in objids:
             if objid in home:
                 yield f"metadata/{chunk.name}.csv: {objid} is in {home[objid]} as well"
@@ -151,22 +174,47 @@ def _chunks(hub, chunks, gold):
                 yield f"{_short(hub, path)}: it does not belong there"
 
 
-def _stem(path, suffix):
+def _tables(hub: Hub, chunk: Listed, objids: list[str]) -> Iterator[str]:
+    """Look at the table and the archive of a chunk, and note its detections."""
+    table, archive = f"metadata/{chunk.name}.csv", hub.archive(chunk.name)
+    try:
+        columns, rows = hub.metadata(chunk.name)
+        objids += (row[0] for row in rows)
+        if columns[:1] != ["OBJID"] or any(len(row) != len(columns) for row in rows):
+            yield f"{table}: it is no table that begins with OBJID"
+    except (OSError, HubError, csv.Error) as error:
+        yield f"{table}: {_reason(error)}"
+    where = _short(hub, archive)
+    try:
+        data = read(archive, stamps.CHUNK_LIMIT)
+        if str(len(data)) != chunk.bytes or hashlib.sha256(data).hexdigest() != chunk.sha256:
+            yield f"{where}: it is not what chunks.csv says; bring it back from a backup"
+        del data
+        yield from _archive(hub, archive, objids)
+    except (OSError, HubError) as error:
+        yield f"{where}: {_reason(error)}"
+    if str(len(objids)) != chunk.detections:
+        told = f"{counted(len(objids), 'detection')}, chunks.csv says {chunk.detections}"
+        yield f"{table}: it has {told}"
+
+
+def _stem(path: Path, suffix: str) -> str:
     return path.name[: len(path.name) - len(suffix)]
 
 
-def _reason(error):
-    return error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
+def _reason(error: Exception) -> str:
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or str(error).rstrip(".")
 
 
-def _archive(hub, path, objids):
+def _archive(hub: Hub, path: Path, objids: list[str]) -> Iterator[str]:
     opened = stamps.Chunk(path)
     if opened.damage or opened.incomplete or opened.objids != objids:
         why = opened.damage or "its detections are not those of its table"
         yield f"{_short(hub, path)}: {why}"
 
 
-def _reviews(hub, chunks):
+def _reviews(hub: Hub, chunks: Chunks) -> Iterator[str]:
     """Look at the review chunks, and at what else lies beside them."""
     home = {objid: name for name, objids in chunks.items() for objid in objids}
     folder = hub.folder / "expert"
@@ -176,11 +224,11 @@ def _reviews(hub, chunks):
             yield f"{_short(hub, path)}: it does not belong there"
             continue
         try:
-            lines = hub.metadata(name)[1:]
-            yield from _archive(hub, path, [line[0] for line in lines])
-            if any(len(line) != 2 or home.get(line[0]) != line[1] for line in lines):
+            rows = hub.metadata(name).rows
+            yield from _archive(hub, path, [row[0] for row in rows])
+            if any(len(row) != 2 or home.get(row[0]) != row[1] for row in rows):
                 yield f"expert/metadata/{name}.csv: a detection is not in the chunk it names"
-            chunks[name] = {line[0] for line in lines}
+            chunks[name] = {row[0] for row in rows}
         except (OSError, HubError, csv.Error) as error:
             yield f"expert/metadata/{name}.csv: {_reason(error)}"
     for path in _entries(folder / "votes"):
@@ -188,12 +236,13 @@ def _reviews(hub, chunks):
             yield f"{_short(hub, path)}: there is no such chunk"
 
 
-def _claims(hub, chunks, gold, claims):
+def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterator[str]:
     """Look at everyone's slots, and note them."""
     changed = (hub.folder / "hub.ini").stat().st_mtime
-    expiry = hub.settings.claim_expiry_days * 86400
+    expiry = hub.rules.claim_expiry_days * 86400
     for name in filter(CHUNK.fullmatch, chunks):
-        found = claims[name] = {}
+        found: dict[int, Claim] = {}
+        claims[name] = found
         paths = _entries(hub.folder / "claims" / name)
         for path in paths:
             if not re.fullmatch("[1-9][0-9]{0,8}", path.name):
@@ -210,8 +259,8 @@ def _claims(hub, chunks, gold, claims):
         for slot, claim in found.items():
             before = [
                 other
-                for number, other in found.items()
-                if number < slot
+                for before_it, other in found.items()
+                if before_it < slot
                 and other.user != hub.expert  # who takes no place
                 and (
                     claim.time - other.time < expiry - _SKEW
@@ -222,48 +271,48 @@ def _claims(hub, chunks, gold, claims):
             known = (
                 claim.time > changed and not (hub.folder / "earlier" / claim.user / name).exists()
             )
-            if known and len(before) >= hub.settings.labelers:
+            if known and len(before) >= hub.rules.labelers:
                 yield (
                     f"claims/{name}/{slot}: {claim.user} got it while "
                     f"{counted(len(before), 'other')} had it"
                 )
 
 
-def _said(path):
+def _said(path: Path) -> str | None:
     """Return the first word of a small file; it is empty while it is being written."""
     with contextlib.suppress(OSError, HubError):
         return read(path, 200).decode("utf-8", "replace").partition(" ")[0]
     return None
 
 
-def _finished(hub, user, name):
+def _finished(hub: Hub, user: str, name: str) -> float:
     """Return when a person finished a chunk, in seconds since 1970, or infinity."""
     with contextlib.suppress(OSError):
         return (hub.folder / "people" / user / f"{name}.done").stat().st_mtime
     return float("inf")
 
 
-def _uploads(hub, folder, chunks, dealt):
+def _uploads(hub: Hub, folder: Path, chunks: Chunks, dealt: Dealt) -> Iterator[str]:
     """Look at uploads and what was made of them; note who dealt with what."""
     expert = folder != hub.folder
-    home = {}
+    home: dict[str, str] = {}
     for name in filter(CHUNK.fullmatch, chunks):
         home.update(dict.fromkeys(chunks[name], stamps.metadata_stamp(name)))
-    names = {}
+    names: dict[str, set[str]] = {}
     for kind in ("incoming", "verified", "rejected"):
         names[kind] = set()
         for path in _entries(folder / kind):
-            match = UPLOAD.fullmatch(path.name)
-            if match is None or not labels.is_user(match[1]):
+            user = verified.user_of(path.name)
+            if user is None:
                 yield f"{_short(hub, path)}: it does not belong there"
                 continue
             info = path.lstat()
             if not stat.S_ISREG(info.st_mode):
                 yield f"{_short(hub, path)}: it is not a plain file"
-            elif info.st_uid != hub.owner and (expert or account_name(info.st_uid) != match[1]):
+            elif info.st_uid != hub.owner and (expert or account_name(info.st_uid) != user):
                 yield f"{_short(hub, path)}: it belongs to {account_name(info.st_uid)}"
-            elif expert and match[1] != hub.expert:
-                yield f"{_short(hub, path)}: {match[1]} is not the expert"
+            elif expert and user != hub.expert:
+                yield f"{_short(hub, path)}: {user} is not the expert"
             else:
                 names[kind].add(path.name)
     short = _short(hub, folder / "x")[:-1]
@@ -273,31 +322,35 @@ def _uploads(hub, folder, chunks, dealt):
         for name in sorted(names[kind] - names["incoming"]):
             yield f"{short}{kind}/{name}: there is no such upload in {short}incoming"
     for name in sorted(names["verified"]):
-        user = UPLOAD.fullmatch(name)[1]
-        done = dealt.setdefault((user, expert), set())
-        try:
-            _, lines = read_rows(folder / "verified" / name)
-        except (OSError, HubError, csv.Error) as error:
-            yield f"{short}verified/{name}: {_reason(error)}"
-            continue
-        bad = 0
-        for line in lines:
-            entry = labels.Row(*line[:-1]) if len(line) == len(VERIFIED) else None
-            if (
-                entry is None
-                or line[-1] != user
-                or labels.check(entry)
-                or home.get(entry.objid) != entry.metadata_stamp
-            ):
-                bad += 1
-            else:
-                done.add(entry.objid)
-        if bad:
-            told = counted(bad, "row is no label of", "rows are no labels of")
-            yield f"{short}verified/{name}: {told} {user} on a detection of its drop"
+        yield from _rows(hub, folder / "verified" / name, home, dealt)
 
 
-def _people(hub, chunks, claims, dealt):
+def _rows(hub: Hub, path: Path, home: Mapping[str, str], dealt: Dealt) -> Iterator[str]:
+    """Look at the rows of a verified file; `home` has the drop of each detection."""
+    user = verified.user_of(path.name) or ""
+    done = dealt.setdefault((user, path.parent.parent != hub.folder), set())
+    try:
+        _, rows = verified.read(path)
+    except (OSError, HubError, csv.Error) as error:
+        yield f"{_short(hub, path)}: {_reason(error)}"
+        return
+    bad = 0
+    for label in rows:
+        if (
+            label is None
+            or label.user != user
+            or labels.check(label.row)
+            or home.get(label.row.objid) != label.row.metadata_stamp
+        ):
+            bad += 1
+        else:
+            done.add(label.row.objid)
+    if bad:
+        told = counted(bad, "row is no label of", "rows are no labels of")
+        yield f"{_short(hub, path)}: {told} {user} on a detection of its drop"
+
+
+def _people(hub: Hub, chunks: Chunks, claims: Claims, dealt: Dealt) -> Iterator[str]:
     """Look at people's folders."""
     for person in _entries(hub.folder / "people"):
         user = person.name
@@ -331,19 +384,18 @@ def _people(hub, chunks, claims, dealt):
                 yield f"{_short(hub, note)}: there is no such chunk, or labels of it are missing"
 
 
-def _dealt(hub, dealt, user):
+def _dealt(hub: Hub, dealt: Dealt, user: str) -> set[str]:
     """Return the detections that a person dealt with, be it as the expert."""
     found = dealt.get((user, False), set())
     return found | dealt.get((user, True), set()) if user == hub.expert else found
 
 
-def _full(hub, path, claims):
+def _full(hub: Hub, path: Path, claims: Claims) -> Iterator[str]:
     """Look whether chunks that a person noted as full are so."""
     known = read_full(hub, hub.chunks(), path)
-    if known is None or len(claims) < known[0]:  # of another hub.ini, say: nobody heeds it
+    if known is None or len(claims) < known.looked:  # of another hub.ini, say: nobody heeds it
         return
-    count, until = known
-    for place, (name, found) in enumerate(list(claims.items())[:count]):
+    for place, (name, found) in enumerate(list(claims.items())[: known.looked]):
         live = [claim for claim in found.values() if is_live(hub, name, claim)]
-        if place not in until and len(live) < hub.settings.labelers:
+        if place not in known.until and len(live) < hub.rules.labelers:
             yield f"{_short(hub, path)}: {name} has room, and is said to be full; delete this file"

@@ -14,6 +14,9 @@ counts them among its labelers. All is done anew each time, with the same outcom
 whose batch was missing can be given again with it. Standard library only.
 """
 
+from __future__ import annotations
+
+import argparse
 import contextlib
 import csv
 import hashlib
@@ -23,30 +26,28 @@ import random
 import re
 import zoneinfo
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
 import disk
 import labels
 import stamps
-from cluster import receive
-from cluster.add import Drop, Progress, alone, write_chunks
-from cluster.handout import read_claim
-from cluster.hub import (
-    FILE_LIMIT,
-    STAMP,
-    USAGE,
-    Hub,
-    HubError,
-    account_name,
-    counted,
-    read,
-)
+from cluster import chunks, claims, verified
+from cluster.drop import Drop
+from cluster.hub import FILE_LIMIT, STAMP, USAGE, Hub, HubError, create_whole, detections, read
+from cluster.options import from_caller
+from cluster.terminal import Progress, counted
+from cluster.verified import BLANK, Rejected, Verified
+
+VERB = "import"
+HELP = "take over the tables of earlier versions"
+EXAMPLE = "results/*.csv"
 
 UTC = timezone.utc
 _COLUMNS = ["OBJID", "ACTION", "COMMENT", "TIME", "METADATA_STAMP"]
-_BATCH = re.compile(rf"batch--[0-9]+--({STAMP.pattern})\.tar\.gz")
+_BATCH = re.compile(rf"batch--[0-9]+--{STAMP.pattern}\.tar\.gz")
 _TABLE = re.compile(r"(.+?)--.+\.csv")
 _TIME = re.compile(r"([0-9]{2}/){2}[0-9]{2} ([0-9]{2}:){2}[0-9]{2}")
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before that no survey of this kind took pictures
@@ -54,24 +55,63 @@ _COMMENT_LINES = 20  # at most, of which one row is made
 _NAMED = 5  # of the rejected rows, in the summary
 
 
+class _Label(NamedTuple):
+    """A good row of a table: the line it begins in, what it is in the hub, and TIME as it stood."""
+
+    line: int
+    row: labels.Row
+    time: str
+
+
+class _Bad(NamedTuple):
+    """A row for rejected/, and the line of the table it begins in."""
+
+    line: int
+    rejected: Rejected
+
+
 class _Table(NamedTuple):
     """A table: where it came from, whose it is, its bytes, and its rows with what was made of them.
 
-    `good` has by Object ID the line's number, the `labels.Row` and TIME as it stands, `bad` pairs
-    of a number and the row for rejected/; `local` is the latest TIME in it, and `odd` counts those
-    that clocks show twice or never.
+    `good` has the labels by Object ID; `local` is the latest TIME in the table, and `odd` counts
+    those that clocks show twice or never.
     """
 
     path: Path
     user: str
     data: bytes
-    good: dict
-    bad: list
+    good: dict[str, _Label]
+    bad: list[_Bad]
     local: datetime
-    odd: Counter
+    odd: Counter[str | None]
 
 
-def take_over(folder, sources, timezone):
+class _Moment(NamedTuple):
+    """A TIME as it stands and in UTC; `oddity` is "twice" or "never" if clocks show it so."""
+
+    wall: datetime
+    at: datetime
+    oddity: str | None
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add what follows HUB; see `run`."""
+    parser.add_argument(
+        "sources",
+        metavar="FILE",
+        nargs="+",
+        type=from_caller,
+        help="USER--....csv, or batch--NNNNN--STAMP.tar.gz",
+    )
+    parser.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        default="America/Chicago",
+        help="in which the tables' times are (%(default)s)",
+    )
+
+
+def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -> int:
     """Take over tables and batches, print what became of each, and return the exit status.
 
     Parameters
@@ -94,8 +134,10 @@ def take_over(folder, sources, timezone):
     hub = Hub(folder)
     hub.owner_only("take over earlier tables")
     zone = _zone(timezone)
-    problems, batches, tables = [], [], []
-    with alone(hub), Progress() as progress:
+    problems: list[str] = []
+    batches: list[Path] = []
+    tables: list[_Table] = []
+    with chunks.alone(hub), Progress() as progress:
         for source in map(Path, sources):
             try:
                 if _BATCH.fullmatch(source.name):
@@ -107,17 +149,16 @@ def take_over(folder, sources, timezone):
         if batches:
             problems += _take_batches(hub, batches, progress)
         progress("looking for the tables' detections", at_once=True)
-        wanted = {objid for earlier in tables for objid in earlier.good}
-        homes, chunks = {}, {}
+        wanted = {objid for table in tables for objid in table.good}
+        homes: dict[str, str] = {}  # Object ID -> its chunk
+        held: dict[str, list[str]] = {}  # chunk -> its Object IDs
         for chunk in hub.chunks() if wanted else ():
             objids = hub.objids(chunk.name)
             if found := wanted.intersection(objids):
                 homes.update(dict.fromkeys(found, chunk.name))
-                chunks[chunk.name] = objids
-        told = [line for earlier in tables for line in _take_table(hub, earlier, homes)]
-        closed = sum(
-            _close(hub, user, chunks) for user in sorted({earlier.user for earlier in tables})
-        )
+                held[chunk.name] = objids
+        told = [line for table in tables for line in _take_table(hub, table, homes)]
+        closed = sum(_close(hub, user, held) for user in sorted({table.user for table in tables}))
     for line in told:
         print(line)
     if tables:
@@ -130,7 +171,7 @@ def take_over(folder, sources, timezone):
     return 0
 
 
-def _zone(name):
+def _zone(name: str) -> tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; a path; a folder of zones
@@ -141,33 +182,35 @@ def _zone(name):
         ) from None
 
 
-def _take_batches(hub, batches, progress):
+def _take_batches(hub: Hub, batches: list[Path], progress: Progress) -> list[str]:
     """Make chunks of batches, and print how many; return what is wrong with which."""
-    listed = list(hub.chunks())
     with Drop(hub, progress) as drop:
         problems = [problem for problem in map(drop.read, batches) if problem]
-        _, incomplete, why = drop.match()
-        groups = (
-            (_BATCH.fullmatch(batch.name)[1], group)
+        matched = drop.match()
+        contents = (
+            content
             for number, batch in enumerate(batches, 1)
-            for group in drop.groups(drop.from_source(number), math.inf)
+            for content in drop.contents(_stamp(batch), drop.from_source(number), math.inf)
         )
         seed = random.SystemRandom().getrandbits(32)
-        new = write_chunks(hub, drop, listed, groups, seed, progress=progress)
+        new = chunks.write(hub, contents, seed, progress=progress)
         already = drop.already()
-    count = sum(int(chunk.detections) for chunk in new)
     print(
         f"{counted(len(batches), 'batch', 'batches')} became {counted(len(new), 'chunk')} with "
-        f"{counted(count, 'detection')}; {incomplete} incomplete, {already} there already."
+        f"{counted(detections(new), 'detection')}; {matched.incomplete} incomplete, {already} "
+        "there already."
     )
-    for objid, reasons in why:
-        print(f"  {objid}: {reasons}")
-    if incomplete > len(why):
-        print(f"  and {incomplete - len(why)} more")
+    for line in matched.lines():
+        print(line)
     return problems
 
 
-def _read_table(path, zone):
+def _stamp(batch: Path) -> str:
+    """Return the STAMP of a batch, whose name `_BATCH` matches."""
+    return stamps.metadata_stamp(stamps.stem(batch))
+
+
+def _read_table(path: Path, zone: tzinfo) -> _Table:
     """Read a table, and part its good rows from the bad ones, but for whether the hub has them."""
     match = _TABLE.fullmatch(path.name)
     if match is None or not labels.is_user(match[1]):
@@ -179,46 +222,63 @@ def _read_table(path, zone):
     except OSError as error:
         raise stamps.StampError(f"it cannot be read ({error.strerror})") from error
     records = _records(data.decode("utf-8-sig", "replace"))
-    _, header, _ = next(records, (0, None, ""))
-    header = [name.strip() for name in header or ()]
+    first = next(records, None)
+    header = [name.strip() for name in (first and first.fields) or ()]
     # an index has no name, or one that pandas made up
     if header not in (_COLUMNS, [header[0] if header else "", *_COLUMNS]):
         raise stamps.StampError(f"its columns are not those of a table, {', '.join(_COLUMNS)}")
-    good, bad, odd = {}, [], Counter()
+    good: dict[str, _Label] = {}
+    bad: list[_Bad] = []
+    odd: Counter[str | None] = Counter()
     local, latest = _EARLIEST.replace(tzinfo=None), datetime.now(UTC) + timedelta(days=1)
-    for number, fields, text in records:
-        if fields is None or len(fields) != len(header):
-            bad.append((number, receive.shown("", "", text, "", "", "", "the line is no row")))
+    for record in records:
+        if record.fields is None or len(record.fields) != len(header):
+            row = BLANK._replace(comment=record.text)
+            bad.append(_Bad(record.line, Rejected(row, "the line is no row")))
             continue
-        objid, action, comment, time, stamp = (field.strip() for field in fields[-5:])
-        comment = " ".join("".join(c if c.isprintable() else " " for c in comment).split())
-        at, reason = None, None
-        try:
-            wall, at, oddity = _moment(time, zone)
-        except ValueError:
-            reason = "TIME is not like 11/22/26 13:08:00"
-        else:
-            local = max(local, wall)
-            if not _EARLIEST <= at <= latest:
-                reason = "TIME is before 2000 or in the future"
-            time = at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        entry = labels.Row(objid, action, comment, time, stamp, "0")
-        reason = (at and labels.check(entry)) or reason
-        if reason:
-            fields = (*entry[:3], fields[-2].strip(), *entry[4:], reason)
-            bad.append((number, receive.shown(*fields)))
+        told = dict(zip(header, map(str.strip, record.fields)))
+        comment = "".join(c if c.isprintable() else " " for c in told["COMMENT"])
+        row = labels.Row(
+            objid=told["OBJID"],
+            action=told["ACTION"],
+            comment=" ".join(comment.split()),
+            time=told["TIME"],
+            metadata_stamp=told["METADATA_STAMP"],
+            seconds="0",
+        )
+        moment = _moment(row.time, zone)
+        if moment is None:
+            bad.append(_Bad(record.line, Rejected(row, "TIME is not like 11/22/26 13:08:00")))
             continue
-        odd[oddity] += 1
-        good.pop(objid, None)  # the last row counts, and stands where it came
-        good[objid] = number, entry, fields[-2].strip()
+        local = max(local, moment.wall)
+        label = row._replace(time=moment.at.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
+        reason = labels.check(label)
+        if reason is None and not _EARLIEST <= moment.at <= latest:
+            reason = "TIME is before 2000 or in the future"
+        if reason is not None:
+            bad.append(_Bad(record.line, Rejected(row, reason)))
+            continue
+        odd[moment.oddity] += 1
+        good.pop(label.objid, None)  # the last row counts, and stands where it came
+        good[label.objid] = _Label(record.line, label, row.time)
     return _Table(path, match[1], data, good, bad, local, odd)
 
 
-def _records(text):
-    """Go through the rows of a CSV: number of the first line, fields, and that line.
+class _Record(NamedTuple):
+    """A row of a CSV: the number of its first line, its fields, and that line.
 
-    Fields are None for a line that is no row. A quote that is not closed within a few lines costs
-    its own line, and not the rest of the table.
+    Fields are None for a line that is no row.
+    """
+
+    line: int
+    fields: list[str] | None
+    text: str
+
+
+def _records(text: str) -> Iterator[_Record]:
+    """Go through the rows of a CSV.
+
+    A quote that is not closed within a few lines costs its own line, and not the rest of the table.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     place = 0
@@ -233,84 +293,77 @@ def _records(text):
                     break
         place = first + 1 if fields is None else end
         if lines[first].strip():
-            yield first + 1, fields, lines[first][: labels.COMMENT_LIMIT]
+            yield _Record(first + 1, fields, lines[first][: labels.COMMENT_LIMIT])
 
 
-def _moment(text, zone):
-    """Return a TIME as it stands, in UTC, and "twice" or "never" if clocks show it so, else None.
-
-    Raises ValueError if it is none.
-    """
+def _moment(text: str, zone: tzinfo) -> _Moment | None:
+    """Return what a TIME means in a zone, or None if it is none."""
     if not _TIME.fullmatch(text):
-        raise ValueError(text)
-    wall = datetime.strptime(text, "%m/%d/%y %H:%M:%S")
+        return None
+    try:
+        wall = datetime.strptime(text, "%m/%d/%y %H:%M:%S")
+    except ValueError:
+        return None
     # PEP 495: with fold 0, what is shown twice is the first, and what is never shown is counted
     # on from before the clocks were put forward
     local, other = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     at, oddity = local.astimezone(UTC), None
     if local.utcoffset() != other.utcoffset():
         oddity = "twice" if at.astimezone(zone).replace(tzinfo=None) == wall else "never"
-    return wall, at, oddity
+    return _Moment(wall, at, oddity)
 
 
-def _take_table(hub, earlier, homes):
-    """Write a table's rows down, and return the lines that tell of it.
+def _take_table(hub: Hub, table: _Table, homes: dict[str, str]) -> Iterator[str]:
+    """Write a table's rows down, and go through the lines that tell of it.
 
     `homes` has, by Object ID, the chunk that it is in.
     """
-    folder = hub.folder / "expert" if hub.is_expert(earlier.user) else hub.folder
-    sha256 = hashlib.sha256(earlier.data).hexdigest()
-    name = f"{earlier.user}--{earlier.local:%Y-%m-%d_%H-%M-%S}-{sha256[:8]}.csv"
-    kept = folder / "incoming" / name
+    tray = hub.tray(table.user)
+    sha256 = hashlib.sha256(table.data).hexdigest()
+    name = f"{table.user}--{table.local:%Y-%m-%d_%H-%M-%S}-{sha256[:8]}.csv"
+    kept = tray / "incoming" / name
     with contextlib.suppress(FileExistsError):
-        receive.create_whole(kept, earlier.data)
-    if read(kept) != earlier.data:
+        create_whole(kept, table.data)
+    if read(kept) != table.data:
         raise HubError(
-            f"{kept} is there and not {earlier.path}, which was not taken over. Remove it if it is "
+            f"{kept} is there and not {table.path}, which was not taken over. Remove it if it is "
             "nobody's, and run this again."
         )
-    good, bad = [], list(earlier.bad)
-    for objid, (number, entry, time) in earlier.good.items():
-        if objid in homes:
-            entry = entry._replace(metadata_stamp=stamps.metadata_stamp(homes[objid]))
-            good.append([*entry, earlier.user])
+    good, bad = [], [*table.bad]
+    for label in table.good.values():
+        if label.row.objid in homes:
+            stamp = stamps.metadata_stamp(homes[label.row.objid])
+            good.append(Verified(label.row._replace(metadata_stamp=stamp), table.user))
         else:
-            entry = entry._replace(time=time)
-            bad.append((number, receive.shown(*entry, "OBJID is in no chunk of this hub")))
+            row = label.row._replace(time=label.time)
+            bad.append(_Bad(label.line, Rejected(row, "OBJID is in no chunk of this hub")))
     bad.sort()
-    receive.write_rows(folder, name, good, [line for _, line in bad])
-    where = folder.relative_to(hub.folder) / "rejected" / name
+    verified.write(tray, name, good, (one.rejected for one in bad))
+    where = tray.relative_to(hub.folder) / "rejected" / name
     told = f", {len(bad)} rejected ({where} says why)" if bad else ""
-    yield f"{earlier.user}: {counted(len(good), 'row')} of {earlier.path.name} verified{told}."
-    for number, line in bad[:_NAMED]:
-        yield f"  line {number}: {line[-1]}"
+    yield f"{table.user}: {counted(len(good), 'row')} of {table.path.name} verified{told}."
+    for one in bad[:_NAMED]:
+        yield f"  line {one.line}: {one.rejected.reason}"
     if len(bad) > _NAMED:
         yield f"  and {len(bad) - _NAMED} more"
-    if count := earlier.odd["twice"]:
+    if count := table.odd["twice"]:
         yield f"  {counted(count, 'time')} that clocks show twice: the first was taken."
-    if count := earlier.odd["never"]:
+    if count := table.odd["never"]:
         yield f"  {counted(count, 'time')} that clocks skip: taken as if not put forward yet."
 
 
-def _close(hub, user, chunks):
+def _close(hub: Hub, user: str, held: dict[str, list[str]]) -> int:
     """Close a person's claims on those of some chunks that they dealt with; return how many.
 
-    `chunks` has each one's Object IDs by its name.
+    `held` has each one's Object IDs by its name.
     """
-    expert = hub.is_expert(user)
-    folder = hub.folder / "expert" if expert else hub.folder
-    dealt, closed = {}, 0
-    for path in folder.glob(f"verified/{user}--*.csv"):
-        with contextlib.suppress(OSError, HubError, csv.Error):  # as `collect` tells
-            owner, rows = receive.read_rows(path)
-            if owner == hub.owner or account_name(owner) == user:
-                dealt.update((row[0], row[3]) for row in rows if row and row[-1] == user)
-    for name, objids in chunks.items():
-        if hub.has_finished(user, name) or not dealt.keys() >= set(objids):
+    rows, closed = verified.rows_of(hub, user), 0
+    for name, objids in held.items():
+        if hub.has_finished(user, name) or not rows.keys() >= set(objids):
             continue
-        last = max(dealt[objid] for objid in objids)  # like 2026-11-22T13:08:00.123Z
-        line = f"{user} {last[:19]}Z\n".encode()
-        if not expert:  # whose labels are no votes, so that they take up no labeler's place
+        last = max(rows[objid].time for objid in objids)  # like 2026-11-22T13:08:00.123Z
+        line = claims.line(user, f"{last[:19]}Z")
+        if not hub.is_expert(user):  # whose labels are no votes: they take up no labeler's place
             _take_slot(hub.folder / "claims" / name, user, line)
         note = hub.folder / "earlier" / user / name
         note.parent.mkdir(parents=True, exist_ok=True)
@@ -319,13 +372,13 @@ def _close(hub, user, chunks):
     return closed
 
 
-def _take_slot(slots, user, line):
-    taken = sorted(map(int, filter(str.isdecimal, os.listdir(slots))))
-    if any(read_claim(slots / str(number)).user == user for number in taken):
+def _take_slot(folder: Path, user: str, line: bytes) -> None:
+    taken = claims.slots(folder)
+    if any(claims.read_claim(folder / str(slot)).user == user for slot in taken):
         return
-    number = max(taken, default=0) + 1
+    slot = max(taken, default=0) + 1
     while True:
         with contextlib.suppress(FileExistsError):
-            disk.create(slots / str(number), line)
+            disk.create(folder / str(slot), line)
             return
-        number += 1
+        slot += 1

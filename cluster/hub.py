@@ -1,25 +1,24 @@
-"""A folder becomes a hub, where many accounts work and none can spoil or speak for another's work.
+"""The hub's folder, where many accounts work and none can spoil or speak for another's work.
 
-``init`` makes ``hub`` (runs the commands), ``hub.ini`` (the settings), ``chunks.csv`` with the
-header ``name,sha256,bytes,detections,gold,seed,cut`` (a chunk that is not listed does not exist),
-and the folders. Labelers create files in five of them, in which the sticky bit keeps everyone's
-hands off the others' files; the rest is the owner's alone. ``check`` finds what is not so.
-Names are checked before they become paths, and files are opened without following links. Standard
-library only.
+``hub.ini`` holds the rules, ``chunks.csv`` (``name,sha256,bytes,detections,gold,seed,cut``) lists
+the chunks: one that is not listed does not exist. Labelers create files in five of the folders,
+in which the sticky bit keeps everyone's hands off the others' files; the rest is the owner's
+alone. The expert, who is the owner, has folders of the same names in ``expert/``. Names are
+checked before they become paths, and files are opened without following links. Standard library
+only, as in all that ``next`` and ``receive`` need.
 """
+
+from __future__ import annotations
 
 import configparser
 import contextlib
 import csv
-import importlib.util
 import io
 import os
 import pwd
 import re
-import shlex
 import stat
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -51,58 +50,18 @@ MODES = {  # of the folders; 3: members keep the group, and nobody removes anoth
     **{f"expert/{name}": 0o700 for name in ("incoming", "verified", "rejected")},
     **{f"expert/{name}": 0o700 for name in ("chunks", "metadata", "votes")},
 }
-_LAYOUT = {*MODES, "hub", "labels.csv", ".add.lock"}  # and the two that make a folder a hub
-_INI = """\
-[hub]
-# How many people label each chunk.
-labelers = {labelers}
-# Detections in a chunk: some ten minutes' work.
-chunk_size = {chunk_size}
-# After so many days a chunk goes to someone else too.
-claim_expiry_days = {claim_expiry_days}
-# Share of the chunks that the expert labels too.
-gold_share = {gold_share}
-# The metadata column that tells what is one object.
-group_column = {group_column}
-"""
-_SCRIPT = """\
-#!/bin/sh
-# Runs the hub's commands on the folder this file lies in; ./hub --help lists them.
-# If the clone or its Python moves, correct the two lines below; or delete this file and run
-# 'python3 -m cluster init' on this folder from the new clone.
-python={python}
-clone={clone}
-
-case $0 in */*) hub=${{0%/*}}/ ;; *) hub=. ;; esac
-hub=$(CDPATH='' cd -- "$hub" && pwd) || exit 1
-if ! [ -x "$python" ] || ! [ -r "$clone/cluster/__main__.py" ]; then
-    echo "You cannot run the hub's program ($python, $clone): your labels are safe. Tell the" \\
-        "hub's owner to correct $hub/hub." >&2
-    exit 1
-fi
-ARTIFACTSPY_CALLED_FROM=$PWD PYTHONDONTWRITEBYTECODE=1 PYTHONUTF8=1
-export ARTIFACTSPY_CALLED_FROM PYTHONDONTWRITEBYTECODE PYTHONUTF8
-unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH # a survey's setup script may have set another Python's
-CDPATH='' cd -- "$clone" || exit 1
-case ${{1-}} in
-'' | -*) exec "$python" -s -m cluster "$@" ;;
-esac
-verb=$1
-shift
-exec "$python" -s -m cluster "$verb" "$hub" "$@"
-"""
 
 
 class HubError(Exception):
     """The hub did not do what was asked: the sentence that the user reads, and the exit status."""
 
-    def __init__(self, sentence, status=1):
+    def __init__(self, sentence: str, status: int = 1):
         super().__init__(sentence)
         self.status = status
 
 
-class Chunk(NamedTuple):
-    """A row of chunks.csv, all of it text.
+class Listed(NamedTuple):
+    """A chunk as chunks.csv lists it, all of it text.
 
     `gold` is "yes" or empty, `cut` says what was left out of its drop, such as ``PHOTPROB>=0.8``.
     """
@@ -111,12 +70,12 @@ class Chunk(NamedTuple):
     sha256: str
     bytes: str
     detections: str
-    gold: str
-    seed: str
-    cut: str
+    gold: str = ""
+    seed: str = ""
+    cut: str = ""
 
 
-class Settings(NamedTuple):
+class Rules(NamedTuple):
     """What hub.ini says, which explains each, and what holds where it does not."""
 
     labelers: int = 3
@@ -126,14 +85,21 @@ class Settings(NamedTuple):
     group_column: str = "SNID"
 
 
+class Metadata(NamedTuple):
+    """The table of a chunk: its columns, of which OBJID is the first, and a row per detection."""
+
+    columns: list[str]
+    rows: list[list[str]]
+
+
 class Hub:
     """A hub's folder (an absolute path), opened by one of its commands.
 
-    `owner` is the uid it belongs to, `expert` that account's name, `settings` what its hub.ini
+    `owner` is the uid it belongs to, `expert` that account's name, `rules` what its hub.ini
     says. Raises HubError if it is no hub, or hub.ini cannot be understood.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | os.PathLike[str]):
         self.folder = Path(folder)
         if not (self.folder / "hub.ini").is_file():
             raise HubError(
@@ -142,9 +108,9 @@ class Hub:
             )
         self.owner = self.folder.stat().st_uid
         self.expert = account_name(self.owner)
-        self.settings = _read_settings(self.folder / "hub.ini")
+        self.rules = _read_rules(self.folder / "hub.ini")
 
-    def speaker(self, as_user=None):
+    def speaker(self, as_user: str | None = None) -> str:
         """Return the USER on whose behalf this process runs: its account's name.
 
         Parameters
@@ -174,7 +140,7 @@ class Hub:
             )
         return user
 
-    def owner_only(self, what):
+    def owner_only(self, what: str) -> None:
         """Refuse unless this process runs under the account that owns the hub."""
         if os.getuid() != self.owner:
             raise HubError(
@@ -183,31 +149,43 @@ class Hub:
                 REFUSED,
             )
 
-    def is_expert(self, user):
+    def is_expert(self, user: str) -> bool:
         """Tell whether a speaker is the expert: the owner, as themself."""
         return os.getuid() == self.owner and user == self.expert
 
-    def chunks(self):
-        """Return the rows of chunks.csv, oldest first, as a `Listing`."""
+    def tray(self, user: str) -> Path:
+        """Return where a speaker's uploads go: the hub's own folder, or for the expert expert/."""
+        return self.folder / "expert" if self.is_expert(user) else self.folder
+
+    def archive(self, name: str) -> Path:
+        """Return the path of a chunk's tar.gz."""
+        return self._shelf(name) / "chunks" / f"{name}.tar.gz"
+
+    def metadata_file(self, name: str) -> Path:
+        """Return the path of a chunk's metadata table."""
+        return self._shelf(name) / "metadata" / f"{name}.csv"
+
+    def _shelf(self, name: str) -> Path:
+        return self.folder / "expert" if REVIEW.fullmatch(name) else self.folder
+
+    def chunks(self) -> Listing:
+        """Return the rows of chunks.csv, oldest first."""
         return Listing(self.folder / "chunks.csv")
 
-    def objids(self, name):
+    def objids(self, name: str) -> list[str]:
         """Return the Object IDs of a chunk, as its metadata table has them in its first column."""
-        text = self._table(name)
+        text = read(self.metadata_file(name)).decode("utf-8", "replace")
         if '"' in text or "\r" in text:
-            return [row[0] for row in self.metadata(name)[1:]]
+            return [row[0] for row in self.metadata(name).rows]
         # five times as fast, and who sends a row of no chunk of theirs has all their tables read
         return [line.partition(",")[0] for line in text.split("\n")[1:] if line]
 
-    def metadata(self, name):
-        """Return the table of a chunk, with its header; a review chunk's has OBJID and CHUNK."""
-        return [row for row in csv.reader(io.StringIO(self._table(name), newline="")) if row]
+    def metadata(self, name: str) -> Metadata:
+        """Return the table of a chunk; a review chunk's has OBJID and CHUNK."""
+        lines = filter(None, parsed(read(self.metadata_file(name))))
+        return Metadata(next(lines, []), list(lines))
 
-    def _table(self, name):
-        folder = self.folder / "expert" if REVIEW.fullmatch(name) else self.folder
-        return read(folder / "metadata" / f"{name}.csv").decode("utf-8", "replace")
-
-    def person(self, user):
+    def person(self, user: str) -> Path:
         """Return the folder of a person, who is speaking; it is made if need be."""
         folder = self.folder / "people" / user
         with contextlib.suppress(FileExistsError):
@@ -221,70 +199,66 @@ class Hub:
             )
         return folder
 
-    def claimed(self, user):
+    def claimed(self, user: str) -> tuple[set[str], set[str]]:
         """Return two sets of chunks' names: what a person claimed, and what of it is finished.
 
         In earlier/USER are the names of what `import` found finished; nobody else writes there.
         """
-        entries, earlier = set(), set()
+        entries: set[str] = set()
+        earlier: set[str] = set()
         with contextlib.suppress(FileNotFoundError):
             entries.update(os.listdir(self.folder / "people" / user))
         with contextlib.suppress(FileNotFoundError):
             earlier.update(filter(CHUNK.fullmatch, os.listdir(self.folder / "earlier" / user)))
-        claimed = {entry for entry in entries if CHUNK.fullmatch(entry)}
+        claimed = set(filter(CHUNK.fullmatch, entries))
         return claimed | earlier, {name for name in claimed if f"{name}.done" in entries} | earlier
 
-    def has_finished(self, user, name):
+    def has_finished(self, user: str, name: str) -> bool:
         """Tell whether a person dealt with all of a chunk."""
         paths = (f"people/{user}/{name}.done", f"earlier/{user}/{name}")
         return any(os.path.exists(os.path.join(self.folder, path)) for path in paths)
 
-    def open_claims(self, name):
+    def open_claims(self, name: str) -> None:
         """Make the folder that a chunk's claims go into."""
-        _make_folder(self.folder / "claims" / name, MODES["claims"])
+        make_folder(self.folder / "claims" / name, MODES["claims"])
 
 
-class Listing(Sequence):
-    """The chunks in chunks.csv: a sequence of `Chunk`, each row of which is read when asked for.
+class Listing:
+    """The chunks in chunks.csv, each row of which is read when it is asked for.
 
-    `next` needs a few of perhaps 20,000. HubError is raised when a row that is asked for is none.
+    `next` needs a few of perhaps 20,000, and reading all would double what it takes. HubError is
+    raised when a row that is asked for is none.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         self._path = path
         header, *self._lines = read(path).decode("utf-8", "replace").split("\n")
-        if header != ",".join(Chunk._fields) or not self._lines:
+        if header != ",".join(Listed._fields) or not self._lines:
             raise self._damage(1)
         if self._lines.pop():  # a line that does not end was torn, and is no row
             self._lines.append("")
+        self._places: dict[str, int] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._lines)
 
-    def __getitem__(self, index):
+    def __iter__(self) -> Iterator[Listed]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, place: int) -> Listed:
         with contextlib.suppress(csv.Error, StopIteration):
-            row = next(csv.reader([self._lines[index]]))
-            if len(row) == len(Chunk._fields) and CHUNK.fullmatch(row[0]):
-                return Chunk(*row)
-        raise self._damage(index + 2)
+            row = next(csv.reader([self._lines[place]]))
+            if len(row) == len(Listed._fields) and CHUNK.fullmatch(row[0]):
+                return Listed(*row)
+        raise self._damage(place + 2)
 
-    def find(self, name):
-        """Return the place of a chunk, or None. As numbers ascend, not all are looked at."""
-        begin, number = f"{name},", int(name.split("--")[1])
-        with contextlib.suppress(IndexError, ValueError):  # a damaged row is no reason to miss it
-            low, high = 0, len(self._lines)
-            while low < high:
-                middle = (low + high) // 2
-                if int(self._lines[middle].split("--", 2)[1]) < number:
-                    low = middle + 1
-                else:
-                    high = middle
-            if self._lines[low].startswith(begin):
-                return low
-        places = (place for place, line in enumerate(self._lines) if line.startswith(begin))
-        return next(places, None)
+    def find(self, name: str) -> int | None:
+        """Return the place of a chunk, or None."""
+        if not self._places:
+            self._places = {line.partition(",")[0]: at for at, line in enumerate(self._lines)}
+        return self._places.get(name)
 
-    def gold(self):
+    def gold(self) -> list[int]:
         """Return the places of the gold chunks."""
         return [
             index
@@ -293,14 +267,24 @@ class Listing(Sequence):
             if ",yes," in line and line.split(",", 5)[4] == "yes"
         ]
 
-    def _damage(self, line):
+    def _damage(self, line: int) -> HubError:
         return HubError(
             f"{self._path} is damaged in line {line}: nothing was changed. The hub's owner should "
             "bring it back from a backup."
         )
 
 
-def account_name(uid):
+def number(name: str) -> int:
+    """Return the number of a chunk or a review chunk."""
+    return int(name.split("--", 2)[1])
+
+
+def detections(chunks: Iterable[Listed]) -> int:
+    """Return how many detections some chunks have."""
+    return sum(int(chunk.detections) for chunk in chunks if chunk.detections.isdecimal())
+
+
+def account_name(uid: int) -> str:
     """Return an account's name; without one, ``uid 1234``, which is no USER."""
     try:
         return pwd.getpwuid(uid).pw_name
@@ -308,17 +292,23 @@ def account_name(uid):
         return f"uid {uid}"
 
 
-def counted(number, noun, plural=None):
-    """Return a number and its noun: ``1 chunk``, ``2 chunks``, ``2 people``."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def now():
+def now() -> str:
     """Return the time as the hub writes it: UTC, ISO 8601."""
     return datetime.now(timezone.utc).strftime(TIME)
 
 
-def table(header, rows):
+def has_ended(host: str, pid: int) -> bool | None:
+    """Tell whether a process of the hub's owner is there no more; None if this cannot be told."""
+    if host != os.uname().nodename:
+        return None
+    try:
+        os.kill(pid, 0)
+    except OSError:  # gone, or its number is another account's by now
+        return True
+    return False
+
+
+def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> bytes:
     """Return the bytes of a CSV: RFC 4180, UTF-8, LF."""
     text = io.StringIO()
     # with LF alone for an end, csv leaves a CR in a field unquoted, and reads a row's end there
@@ -326,7 +316,12 @@ def table(header, rows):
     return text.getvalue().replace("\r\n", "\n").encode()
 
 
-def read(path, limit=FILE_LIMIT):
+def parsed(data: bytes) -> Iterator[list[str]]:
+    """Go through the lines of a CSV as `table` writes it, its header first."""
+    return csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline=""))
+
+
+def read(path: str | os.PathLike[str], limit: int = FILE_LIMIT) -> bytes:
     """Read a plain file, following no link and taking no more than `limit` bytes into memory.
 
     Raises
@@ -339,7 +334,7 @@ def read(path, limit=FILE_LIMIT):
     return read_owned(path, limit)[1]
 
 
-def read_owned(path, limit=FILE_LIMIT):
+def read_owned(path: str | os.PathLike[str], limit: int = FILE_LIMIT) -> tuple[int, bytes]:
     """Do as `read`, and return whose file it was, too: (uid, content)."""
     with open(path, "rb", opener=_plain) as file:
         owner, data = os.fstat(file.fileno()).st_uid, file.read(limit + 1)
@@ -348,7 +343,7 @@ def read_owned(path, limit=FILE_LIMIT):
     return owner, data
 
 
-def _plain(path, flags):
+def _plain(path: str, flags: int) -> int:
     # without O_NONBLOCK the opening of a pipe waits for someone to write into it
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -357,21 +352,78 @@ def _plain(path, flags):
     raise HubError(f"{path} is not a plain file, so it was left alone. Remove it and try again.")
 
 
-def _read_settings(path):
+def create_whole(path: Path, data: bytes) -> None:
+    """Make a file at once whole and only if there is none of its name."""
+    # A copy: through the upload's own name a second scp could still write into what is kept.
+    part = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    disk.write_whole(part, data)
+    try:
+        os.link(part, path)
+        disk.sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        disk.create(path, data)
+    finally:
+        part.unlink()
+
+
+def files_below(top: str | os.PathLike[str]) -> Iterator[str]:
+    """Go through the files below a folder, a folder's own before those of its folders.
+
+    Not even the names of one folder are held at once: there may be millions. Their order is
+    therefore the file system's.
+
+    Raises
+    ------
+    OSError
+        A folder cannot be read; `filename` says which.
+    """
+    waiting = [os.fspath(top)]
+    while waiting:
+        folder, folders = waiting.pop(), []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    else:
+                        yield entry.path
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, folder) from error
+        waiting += sorted(folders, reverse=True)
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Make a folder with this mode, or give it to one that is there."""
+    path.mkdir(exist_ok=True)
+    set_mode(path, mode)  # mkdir's own mode loses the bits of the umask
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Set the permission bits of a file or folder, as far as its file system takes them."""
+    try:
+        path.chmod(mode)
+    except PermissionError:  # AFS keeps setgid for its administrators, and heeds ACLs anyway
+        path.chmod(mode & 0o777)
+
+
+def _read_rules(path: Path) -> Rules:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_dict({"hub": Settings()._asdict()})
+    parser.read_dict({"hub": Rules()._asdict()})
     try:
         parser.read_string(read(path).decode(), str(path))
         section = parser["hub"]
         values = {}
-        for name, value in Settings()._asdict().items():
+        for name, value in Rules()._asdict().items():
             try:
                 values[name] = type(value)(section[name])
             except ValueError:
                 kind = "whole number" if isinstance(value, int) else "number"
                 raise ValueError(f"{name} = {section[name]} is no {kind}") from None
-        settings = Settings(**values)
-        if min(settings[:3]) < 1 or not 0 <= settings.gold_share <= 1:
+        rules = Rules(**values)
+        counts = rules.labelers, rules.chunk_size, rules.claim_expiry_days
+        if min(counts) < 1 or not 0 <= rules.gold_share <= 1:
             raise ValueError("counts and days begin at 1, a share is from 0 to 1")
     except (configparser.Error, ValueError) as error:
         reason = " ".join(str(error).split())
@@ -379,148 +431,4 @@ def _read_settings(path):
             f"{path} cannot be understood ({reason}): nothing was changed. The hub's owner should "
             "correct it; deleted, 'init' makes it anew."
         ) from error
-    return settings
-
-
-def init(folder):
-    """Make a folder a hub, or bring back what one lacks; nothing that exists is overwritten.
-
-    Raises
-    ------
-    HubError
-        The folder is another's, or no hub but full of other things; or chunks.csv is gone from a
-        hub that has chunks.
-    """
-    hub = Path(folder)
-    hub.mkdir(parents=True, exist_ok=True)
-    info = hub.stat()
-    if info.st_uid != os.getuid():
-        raise HubError(
-            f"{hub} belongs to {account_name(info.st_uid)}: nothing was changed. Take a folder of "
-            "your own, or ask its owner.",
-            REFUSED,
-        )
-    # either is enough: a spoilt hub.ini may be deleted, and is then made anew
-    known = (hub / "hub.ini").exists() or (hub / "chunks.csv").exists()
-    if not known and set(os.listdir(hub)) - _LAYOUT:
-        raise HubError(
-            f"{hub} is not empty and no hub: nothing was changed. Name a new folder.", REFUSED
-        )
-    # whoever can write into the hub itself could put another list of chunks in the place of ours
-    _set_mode(hub, (stat.S_IMODE(info.st_mode) | 0o2000) & ~0o022)
-    for name, mode in MODES.items():
-        _make_folder(hub / name, mode)
-    if not (hub / "chunks.csv").exists():
-        if any(CHUNK.fullmatch(path.name[:-7]) for path in (hub / "chunks").iterdir()):
-            raise HubError(
-                f"{hub}/chunks.csv is gone while there are chunks: they are safe, but without it "
-                "they do not exist. Bring it back from a backup, or empty chunks/ to begin anew."
-            )
-        disk.create(hub / "chunks.csv", table(Chunk._fields, ()))
-    clone = Path(__file__).resolve().parent.parent
-    script = _SCRIPT.format(python=shlex.quote(sys.executable), clone=shlex.quote(str(clone)))
-    with contextlib.suppress(FileExistsError):
-        disk.create(hub / "hub.ini", _INI.format(**Settings()._asdict()).encode())
-    with contextlib.suppress(FileExistsError):
-        disk.create(hub / "hub", os.fsencode(script), 0o777)
-    opened = Hub(hub)
-    chunks = list(opened.chunks())
-    for chunk in chunks:
-        opened.open_claims(chunk.name)
-    place = shlex.quote(str(hub))
-    shared, readable = (
-        " ".join(f"{place}/{name}" for name, mode in MODES.items() if mode & 0o070 == bits)
-        for bits in (0o070, 0o050)
-    )
-    if known:
-        print(f"{hub} was a hub already; its rights are mended.\n")
-        print("How to let labelers in, with ordinary groups:")
-    else:
-        print(f"{hub} is a hub: {opened.settings.labelers} people label each chunk (hub.ini).\n")
-        print("Let your labelers in, once, before the first add. With ordinary groups:")
-    print(
-        f"  chgrp -R GROUP {place} && {place}/hub init\n"
-        "On AFS, which ignores group modes:\n"
-        f"  fs setacl -dir {place} {readable} -acl GROUP rl\n"
-        f"  fs setacl -dir {shared} -acl GROUP rlidw\n"
-        f"  fs setacl -dir {place}/training {place}/expert {place}/expert/* -acl "
-        f"{shlex.quote(opened.expert)} all -clear"
-    )
-    if closed := _closed(hub / "hub"):
-        print(
-            f"\nOnly you can {closed}: run init again with a Python and a clone that your group "
-            f"can read, for instance /usr/bin/python3 -m cluster init {place}, after deleting "
-            f"{place}/hub."
-        )
-    wanted = "numpy", "PIL", "astropy"
-    if lacking := [name for name in wanted if importlib.util.find_spec(name) is None]:
-        print(
-            f"\n{sys.executable} lacks {', '.join(lacking)}: add, next and receive need none of "
-            "that, but the expert's chunks, report, consensus and export do."
-        )
-    if not chunks:
-        print(f"\nNext: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv")
-    return 0
-
-
-def _closed(script):
-    """Return what of HUB/hub's Python and clone only their owner can run or read, by mode bits."""
-    closed = {}
-    # what its owner wrote there by hand may be anything
-    with contextlib.suppress(OSError, HubError, KeyError, ValueError):
-        lines = dict(re.findall("^(python|clone)=(.*)", os.fsdecode(read(script)), re.M))
-        python, clone = (Path(*shlex.split(lines[name])) for name in ("python", "clone"))
-        wanted = (("run", python, 1), ("read", clone, 5), ("read", clone / "cluster", 5))
-        for verb, path, bits in wanted:
-            for place in (path, path.resolve()):  # each link's own folders count too
-                if not _open_to_others(place, bits):
-                    closed.setdefault(verb, place)
-    return " or ".join(f"{verb} {place}" for verb, place in closed.items())
-
-
-def _open_to_others(path, bits):
-    """Tell whether the group or others have these bits, and may enter the folders above."""
-    wanted = ((path, bits), *((folder, 1) for folder in path.parents))
-    return all(
-        any(place.stat().st_mode >> shift & need == need for shift in (0, 3))
-        for place, need in wanted
-    )
-
-
-def _make_folder(path, mode):
-    path.mkdir(exist_ok=True)
-    _set_mode(path, mode)  # mkdir's own mode loses the bits of the umask
-
-
-def _set_mode(path, mode):
-    try:
-        path.chmod(mode)
-    except PermissionError:  # AFS keeps setgid for its administrators, and heeds ACLs anyway
-        path.chmod(mode & 0o777)
-
-
-def check(folder):
-    """Print whatever is not as it should be, a line each; return 0 only if nothing is.
-
-    What an interrupted command leaves and the next one mends is not counted: a chunk that is not
-    listed, a claim's first file without the second, files that begin with a dot.
-    """
-    from cluster.check import violations
-
-    hub = Hub(folder)
-    hub.owner_only("check it")
-    found = 0
-    for line in violations(hub):
-        found += 1
-        print(line)
-    if not found:
-        people = sum(1 for path in (hub.folder / "people").iterdir() if path.is_dir())
-        print(
-            f"All is as it should be in {hub.folder}: {counted(len(hub.chunks()), 'chunk')}, "
-            f"{counted(people, 'person', 'people')}."
-        )
-        return 0
-    sys.stderr.write(
-        f"{counted(found, 'thing is', 'things are')} not as it should be: nothing was changed.\n"
-    )
-    return 1
+    return rules

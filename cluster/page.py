@@ -2,21 +2,30 @@
 
 The page is built as a tree and written by the standard library, which escapes every text and
 attribute: no comment or name can become markup. Its security policy lets a browser run nothing
-and fetch nothing all the same. Stamps are PNGs in the page itself. Needs Pillow.
+and fetch nothing all the same. Its style is page.css, stamps are PNGs in the page itself. Needs
+Pillow.
 """
+
+from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Union
 from xml.etree import ElementTree
+
+from PIL import Image
 
 import labels
 import scaling
 import stamps
-from cluster.agreement import CLASSES
-from cluster.hub import HubError, counted
-from cluster.report import (
+from cluster.findings import (
     CONFIDENT,
     HASTY,
+    Case,
+    Findings,
+    Person,
     between,
     is_hasty,
     number,
@@ -24,6 +33,9 @@ from cluster.report import (
     remarks,
     tally,
 )
+from cluster.hub import HubError
+from cluster.terminal import counted
+from cluster.votes import CLASSES, Ints
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _SIDE = 153  # pixels of a stamp in the page: three for each one of DES's
@@ -31,168 +43,13 @@ _SAID = 5  # comments shown with a detection
 _OPEN = 8  # people whose matrices are shown without asking
 _SLOTS = 48  # chunks that are opened for pictures, at the most; each may take seconds
 
-_STYLE = """
-:root {
-  color-scheme: light dark;
-  --ground: #f6f6f3; --card: #ffffff; --ink: #1d1f23; --dim: #5d636d; --line: #dcdcd6;
-  --track: #e9e9e4; --hit: 31 122 69; --miss: 189 69 57; --grey: 120 125 134;
-  --artifact: #a3352b; --real: #1f7a45; --neutral: #555b65; --mark: #8a5a00; --note: #fff6df;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ground: #1d1f23; --card: #26282d; --ink: #ececea; --dim: #a4a9b1; --line: #3a3e46;
-    --track: #34383f; --hit: 72 178 116; --miss: 224 106 92; --grey: 150 156 166;
-    --artifact: #ff9d8f; --real: #7fd6a0; --neutral: #b9bec7; --mark: #ffd866; --note: #343225;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0 auto; max-width: 84rem; padding: 2rem 1.5rem 4rem; background: var(--ground);
-  color: var(--ink); font: 0.9375rem/1.5 system-ui, -apple-system, "Segoe UI", sans-serif;
-}
-h1 { font-size: 1.6rem; line-height: 1.2; margin: 0; font-weight: 650; }
-h2 { font-size: 1.15rem; margin: 3rem 0 0.25rem; font-weight: 650; }
-h3 { font-size: 0.9375rem; margin: 0 0 0.5rem; font-weight: 600; overflow-wrap: anywhere; }
-p { margin: 0 0 0.75rem; max-width: 46rem; }
-.dim, .head p { color: var(--dim); }
-.head p { margin: 0.25rem 0 0; overflow-wrap: anywhere; }
-.tiles {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: 0.75rem;
-  margin: 1.5rem 0;
-}
-.tile, .case, .matrix {
-  background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 0.75rem 1rem;
-}
-.tile b { display: block; font-size: 1.5rem; line-height: 1.25; font-weight: 600; }
-.tile span { color: var(--dim); font-size: 0.8125rem; }
-.note {
-  background: var(--note); border-left: 4px solid var(--mark); border-radius: 4px;
-  margin: 0 0 1rem; padding: 0.75rem 1rem 0.75rem 2rem; overflow-wrap: anywhere;
-}
-.note li { margin: 0.1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.wide { width: 100%; }
-.wide th {
-  font-size: 0.8125rem; font-weight: 500; color: var(--dim); text-align: right;
-  vertical-align: bottom; padding: 0.4rem 0.6rem; border-bottom: 1px solid var(--line);
-}
-.wide td {
-  padding: 0.4rem 0.6rem; text-align: right; border-bottom: 1px solid var(--line);
-  white-space: nowrap;
-}
-.wide th:first-child, .wide td:first-child { text-align: left; padding-left: 0; }
-.wide .name { font-weight: 600; white-space: normal; overflow-wrap: anywhere; min-width: 9rem; }
-.wide .bar, .wide .barhead { text-align: left; width: 34%; }
-.classes { max-width: 52rem; }
-.wide.classes .name { overflow-wrap: normal; }
-.duo { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); }
-.duo { gap: 0 3rem; }
-.duo section { max-width: 52rem; }
-.duo td:first-child { white-space: normal; }
-.duo .bar { width: 40%; }
-small { color: var(--dim); font-size: 0.8125rem; }
-.warn { color: var(--mark); font-weight: 650; }
-.span {
-  position: relative; display: block; height: 1rem; min-width: 7rem; border-radius: 3px;
-  background: repeating-linear-gradient(90deg, transparent 0 calc(25% - 1px),
-    var(--line) calc(25% - 1px) 25%) var(--track);
-}
-.span i {
-  position: absolute; top: 6px; height: 4px; left: var(--low); min-width: 2px;
-  width: calc(var(--high) - var(--low)); border-radius: 2px; background: rgb(var(--grey));
-}
-.span u {
-  position: absolute; top: 0; height: 100%; left: var(--team); border-left: 2px dotted var(--dim);
-}
-.span b {
-  position: absolute; top: 3px; left: calc(var(--at) - 5px); width: 10px; height: 10px;
-  border-radius: 50%; background: var(--ink);
-}
-.amount { display: block; height: 0.75rem; border-radius: 3px; background: var(--track); }
-.amount i {
-  display: block; height: 100%; width: var(--at); border-radius: 3px; background: rgb(var(--grey));
-}
-.amount + .amount { margin-top: 3px; }
-.artifact { color: var(--artifact); }
-.real { color: var(--real); }
-.neutral { color: var(--neutral); }
-.label { font-weight: 600; }
-.amount .artifact { background: var(--artifact); } .amount .real { background: var(--real); }
-.amount .neutral { background: var(--neutral); }
-.matrices { display: flex; flex-wrap: wrap; gap: 0.75rem; margin: 0.75rem 0; }
-.matrix { overflow-x: auto; max-width: 100%; }
-.matrix td, .matrix th { font-size: 0.75rem; font-weight: 400; text-align: center; padding: 0; }
-.matrix th { color: var(--dim); }
-.matrix th[scope=col] { font-size: 0.6875rem; }
-.matrix th[scope=row] { text-align: right; padding-right: 0.5rem; }
-.matrix td {
-  width: 2.5rem; min-width: 2.1rem; height: 1.9rem; border: 1px solid var(--card);
-  border-radius: 4px;
-}
-.matrix .hit { background: rgb(var(--hit) / calc(var(--share) * 0.6)); }
-.matrix .miss { background: rgb(var(--miss) / calc(var(--share) * 0.75)); }
-.matrix .none { background: rgb(var(--grey) / calc(var(--share) * 0.5)); }
-.matrix .zero { color: var(--dim); opacity: 0.45; }
-summary { cursor: pointer; padding: 0.35rem 0; color: var(--dim); }
-.cases {
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
-  gap: 0.75rem; margin: 0.75rem 0; align-items: start;
-}
-.case { margin: 0; overflow-wrap: anywhere; }
-.strip { display: grid; grid-template-columns: repeat(3, 1fr); gap: 4px; margin: 0 0 0.5rem; }
-.strip span { font-size: 0.6875rem; color: var(--dim); line-height: 1.6; }
-.strip img {
-  display: block; width: 100%; image-rendering: pixelated; border-radius: 2px; background: #121316;
-}
-.strip p { grid-column: 1 / -1; margin: 0; padding: 1rem 0; color: var(--dim); }
-.case dl {
-  display: grid; grid-template-columns: minmax(3rem, max-content) 1fr; gap: 0 0.6rem; margin: 0;
-}
-.case .label { font-size: 0.875rem; }
-.case dt { color: var(--dim); max-width: 8rem; }
-.case dd { margin: 0; }
-.case > p { margin: 0.25rem 0 0; }
-.case ul { margin: 0.4rem 0 0; padding: 0; list-style: none; font-size: 0.8125rem; }
-.case q { font-style: italic; }
-footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem; }
-footer p { max-width: 60rem; font-size: 0.8125rem; color: var(--dim); }
-@media (max-width: 56rem) {
-  body { padding: 1.25rem 1rem 3rem; }
-  .people thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
-  .people, .people tbody { display: block; }
-  .people tr {
-    display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr));
-    gap: 0.35rem 0.75rem; padding: 0.75rem 0; border-bottom: 1px solid var(--line);
-  }
-  .people td, .people td:first-child { display: block; padding: 0; border: 0; text-align: left; }
-  .people td::before {
-    content: attr(data-what); display: block; font-size: 0.75rem; color: var(--dim);
-  }
-  .people .name, .people .bar { grid-column: 1 / -1; width: auto; }
-  .people .name::before, .people .bar::before { content: none; }
-  .people .empty { display: none !important; }
-  .people td { white-space: normal; }
-}
-@media (max-width: 32rem) {
-  .wide { display: block; overflow-x: auto; }
-  .people { overflow: visible; }
-  .wide td:first-child { white-space: normal; }
-  .classes .count { display: none; }
-  .matrix { padding: 0.75rem 0.5rem; }
-  .matrix td { width: 1.9rem; min-width: 1.6rem; }
-  .matrix th[scope=col] { writing-mode: vertical-rl; transform: rotate(180deg); padding: 0.3rem 0; }
-}
-@media print { body { max-width: none; } .case, .matrix, tr { break-inside: avoid; } }
-"""
+_Element = ElementTree.Element
+_Content = Union[str, _Element, None]
+_Picture = Union[tuple[scaling.Stamp, ...], str]  # a triplet, or why it cannot be shown
 
 
-def page(findings):
-    """Return the page's bytes.
-
-    Parameters
-    ----------
-    findings : Findings
-    """
+def render(findings: Findings) -> bytes:
+    """Return the page, whole."""
     name = findings.hub.folder.name
     body = _element(
         "body",
@@ -215,17 +72,22 @@ def page(findings):
         _element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         _element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         _element("title", f"ArtifactSpy: report of {name}, {findings.time}"),
-        _element("style", _STYLE),
+        _element("style", "\n" + style()),
     )
     html = ElementTree.tostring(_element("html", head, body, lang="en"), "unicode", method="html")
     return f"<!DOCTYPE html>\n{html}\n".encode("utf-8", "replace")
 
 
-def _element(tag, *content, **attributes):
+def style() -> str:
+    """Return the page's style sheet."""
+    return Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+
+
+def _element(tag: str, *content: _Content, **attributes: object) -> _Element:
     """Return an element with this content: elements, and text, which stays text."""
     names = {name.rstrip("_").replace("_", "-"): str(text) for name, text in attributes.items()}
     element = ElementTree.Element(tag, names)
-    last = None
+    last: _Element | None = None
     for part in content:
         if isinstance(part, str):
             if last is None:
@@ -238,12 +100,12 @@ def _element(tag, *content, **attributes):
     return element
 
 
-def _overview(findings):
+def _overview(findings: Findings) -> Iterator[_Element]:
     people = findings.people
     given = sum(person.labels for person in people)
     right = sum(person.right for person in people)
     compared = sum(person.compared for person in people)
-    apart = sum(share for share, _, _ in findings.pairs)
+    apart = sum(pair.share for pair in findings.pairs)
     gold = f"{findings.answered:,} of {findings.gold:,}"
     tiles = [
         (f"{given:,}", "label" if given == 1 else "labels"),
@@ -270,7 +132,7 @@ def _overview(findings):
         yield _element("p", "Nobody has sent labels yet.")
 
 
-def _people(findings):
+def _people(findings: Findings) -> Iterator[_Element]:
     people = findings.people
     if not people:
         return
@@ -289,12 +151,16 @@ def _people(findings):
     yield _element("p", text, class_="dim")
     rows = [list(_person(person, team)) for person in people]
     head = (
-        _element("th", what, class_="barhead" if kind == "bar" else "") for what, kind, _ in rows[0]
+        _element("th", cell.heading, class_="barhead" if cell.kind == "bar" else "")
+        for cell in rows[0]
     )
     body = (
         _element(
             "tr",
-            *(_element("td", *content, class_=kind, data_what=what) for what, kind, content in row),
+            *(
+                _element("td", *cell.content, class_=cell.kind, data_what=cell.heading)
+                for cell in row
+            ),
         )
         for row in rows
     )
@@ -306,40 +172,48 @@ def _people(findings):
     )
 
 
-def _person(person, team):
-    """Go through the cells of a person's row: heading, class and content."""
-    yield "Person", "name", (person.user,)
+class _Cell:
+    """A cell of the table of people: its column's heading, its class, and what is in it."""
+
+    def __init__(self, heading: str, kind: str, *content: _Content):
+        self.heading, self.kind, self.content = heading, kind, content
+
+
+def _person(person: Person, team: tuple[int, int]) -> Iterator[_Cell]:
+    """Go through the cells of a person's row."""
+    yield _Cell("Person", "name", person.user)
     if team[1]:  # without any gold these would be columns of nothing
         gold = bool(person.compared)
+        kind = "" if gold else "empty"
         bar = _span(person, team) if gold else _element("small", "not on gold yet")
-        yield "Right on gold, 0 to 100 %", "bar", (bar,)
+        yield _Cell("Right on gold, 0 to 100 %", "bar", bar)
         told = f" {person.right} of {person.compared}, {_between(person)}" if gold else ""
-        right = percent(person.right, person.compared), _small(told)
-        yield "Right", "" if gold else "empty", right
-        yield "Kappa", "" if gold else "empty", (number(person.kappa, 2),)
-    yield "Others", "", (percent(person.agreed, person.shared), _small(f" of {person.shared}"))
-    yield "Labels", "", (f"{person.labels:,}",)
-    yield "Unsure", "", (percent(person.unsure, person.labels),)
-    yield "Median", "", (_time(person.seconds),)
+        yield _Cell("Right", kind, percent(person.right, person.compared), _small(told))
+        yield _Cell("Kappa", kind, number(person.kappa, 2))
+    agreed = percent(person.agreed, person.shared)
+    yield _Cell("Others", "", agreed, _small(f" of {person.shared}"))
+    yield _Cell("Labels", "", f"{person.labels:,}")
+    yield _Cell("Unsure", "", percent(person.unsure, person.labels))
+    yield _Cell("Median", "", _time(person.seconds))
     hasty = percent(person.hasty, person.timed)
     warning = _element("span", hasty, class_="warn") if is_hasty(person) else hasty
-    yield f"Under {HASTY} s", "", (warning,)
-    yield "At first → later", "", tuple(_halves(person))
+    yield _Cell(f"Under {HASTY} s", "", warning)
+    yield _Cell("At first → later", "", *_halves(person))
 
 
-def _between(person):
+def _between(person: Person) -> str:
     return between(person.interval).replace("-", "\u2060\u2013\u2060").replace(" ", "\u00a0")
 
 
-def _small(text):
+def _small(text: str) -> _Element | None:
     return _element("small", text) if text else None
 
 
-def _time(seconds):
+def _time(seconds: float | None) -> str:
     return "-" if seconds is None else f"{number(seconds)} s"
 
 
-def _halves(person):
+def _halves(person: Person) -> Iterator[_Content]:
     first, second = person.halves
     if first.compared and second.compared:
         yield percent(first.right, first.compared)
@@ -348,7 +222,7 @@ def _halves(person):
     yield _small(f"{_time(first.seconds)} → {_time(second.seconds)}")
 
 
-def _span(person, team):
+def _span(person: Person, team: tuple[int, int]) -> _Element:
     low, high = (f"{100 * end:.1f}%" for end in person.interval)
     at = f"{100 * person.right / person.compared:.1f}%"
     return _element(
@@ -362,7 +236,7 @@ def _span(person, team):
     )
 
 
-def _confusions(findings):
+def _confusions(findings: Findings) -> Iterator[_Element]:
     people = [person for person in findings.people if person.matrix.any()]
     columns = []
     if people:
@@ -392,25 +266,25 @@ def _confusions(findings):
         )
 
 
-def _section(title, text, *content):
+def _section(title: str, text: str, *content: _Content) -> _Element:
     return _element("section", _element("h2", title), _element("p", text, class_="dim"), *content)
 
 
-def _pairs(findings):
-    widest = findings.pairs[0][0]
+def _pairs(findings: Findings) -> _Element:
+    widest = findings.pairs[0].share
     rows = (
         _element(
             "tr",
-            _element("td", _label(a), " or ", _label(b)),
-            _element("td", _amount(share / widest, "neutral"), class_="bar"),
-            _element("td", f"{100 * share:.1f} %"),
+            _element("td", _label(pair.one), " or ", _label(pair.other)),
+            _element("td", _amount(pair.share / widest, "neutral"), class_="bar"),
+            _element("td", f"{100 * pair.share:.1f} %"),
         )
-        for share, a, b in findings.pairs[:8]
+        for pair in findings.pairs[:8]
     )
     return _element("table", *rows, class_="wide")
 
 
-def _matrix(title, matrix):
+def _matrix(title: str, matrix: Ints) -> _Element:
     names = (*CLASSES, "Unsure")
     head = (_element("th", _brief(name), title=name, scope="col") for name in names)
     rows = [_element("tr", _element("td", class_="corner"), *head)]
@@ -434,12 +308,12 @@ def _matrix(title, matrix):
     return _element("section", _element("h3", title), _element("table", *rows), class_="matrix")
 
 
-def _brief(name):
+def _brief(name: str) -> str:
     word = _word(name)
     return word if len(word) <= 6 else f"{word[:4]}."
 
 
-def _classes(findings):
+def _classes(findings: Findings) -> Iterator[_Element]:
     presses = sum(findings.presses.values())
     if not presses:
         return
@@ -472,28 +346,27 @@ def _classes(findings):
     yield _element("table", *rows, class_="wide classes")
 
 
-def _amount(share, kind):
+def _amount(share: float, kind: str) -> _Element:
     return _element(
         "span", _element("i", class_=kind), class_="amount", style=f"--at:{100 * share:.1f}%"
     )
 
 
-def _label(name):
-    """Return a label as its button shows it, in its colour."""
+def _label(name: str) -> _Element:
+    """Return what people call a label, in its colour."""
     kind = labels.BY_NAME[name].kind if name in labels.BY_NAME else "neutral"
     return _element("span", _text(name), class_=f"label {kind}", title=name)
 
 
-def _text(name):
-    # what a button adds in parentheses is for those who press it
-    return labels.BY_NAME[name].text.partition(" (")[0] if name in labels.BY_NAME else name
+def _text(name: str) -> str:
+    return labels.BY_NAME[name].title if name in labels.BY_NAME else name
 
 
-def _word(name):
+def _word(name: str) -> str:
     return _text(name).partition(" ")[0]
 
 
-def _all_cases(findings):
+def _all_cases(findings: Findings) -> Iterator[_Element]:
     sections = (
         (
             "The expert against the people",
@@ -527,26 +400,24 @@ def _all_cases(findings):
             yield _element("div", *figures, class_="cases")
 
 
-def _case(case, findings, pictures):
+def _case(case: Case, findings: Findings, pictures: dict[str, _Picture]) -> _Element:
     said = findings.said[case.objid]
     expert = findings.expert.get(case.objid)
-    best = _label(case.label), f"\u00a0{case.posterior:.2f}"
+    best = _element("dd", _label(case.label), f"\u00a0{case.posterior:.2f}")
+    facts: list[tuple[str, _Element]]  # who, and what they say
     if case.user is None:
         facts = [
-            (f"{case.posterior:.2f}", (_label(case.label),)),
-            (f"{case.rest:.2f}", (_label(case.other),)),
+            (f"{case.posterior:.2f}", _element("dd", _label(case.label))),
+            (f"{case.rest:.2f}", _element("dd", _label(case.other))),
         ]
     elif case.user:
-        facts = [(case.user, (_label(case.answer),)), ("others", best)]
+        facts = [(case.user, _element("dd", _label(case.answer))), ("others", best)]
         if expert is not None:
-            facts.append(("expert", (_label(expert.action),)))
+            facts.append(("expert", _element("dd", _label(expert.action))))
     else:
-        facts = [("expert", (_label(case.answer),)), ("people", best)]
-    terms = (
-        element for who, what in facts for element in (_element("dt", who), _element("dd", *what))
-    )
-    lines = [_element("dl", *terms)]
-    lines.append(_element("p", _small(f"{case.objid} · {tally(said, _word)}")))
+        facts = [("expert", _element("dd", _label(case.answer))), ("people", best)]
+    terms = (element for who, what in facts for element in (_element("dt", who), what))
+    told = _element("p", _small(f"{case.objid} · {tally(said, _word)}"))
     comments = [("expert", expert)] if expert is not None and expert.comment else []
     # what the one who stands alone has to say comes first
     comments += sorted(
@@ -557,30 +428,28 @@ def _case(case, findings, pictures):
     ]
     if len(comments) > _SAID:
         items.append(_element("li", f"and {counted(len(comments) - _SAID, 'comment')} more"))
-    lines.append(_element("ul", *items) if items else None)
-    return _element("figure", _strip(case.objid, pictures.get(case.objid)), *lines, class_="case")
+    strip = _strip(case.objid, pictures.get(case.objid))
+    rest = _element("ul", *items) if items else None
+    return _element("figure", strip, _element("dl", *terms), told, rest, class_="case")
 
 
-def _strip(objid, triplet):
+def _strip(objid: str, triplet: _Picture | None) -> _Element:
     if not isinstance(triplet, tuple):
         why = f": {triplet}" if triplet else ""
         return _element("div", _element("p", f"No picture{why}"), class_="strip")
-    names = ("Search", "Template", "Difference")
     cells = (
         _element(
             "div",
             _element("span", name),
             _element("img", src=_png(stamp), alt=f"{name} of {objid}"),
         )
-        for name, stamp in zip(names, triplet)
+        for name, stamp in zip(stamps.TITLES, triplet)
     )
     return _element("div", *cells, class_="strip")
 
 
-def _png(stamp):
+def _png(stamp: scaling.Stamp) -> str:
     """Return a stamp as a data: URL, each pixel as it is; the browser enlarges it."""
-    from PIL import Image
-
     side = min(_SIDE, max(stamp.gray.shape))
     file = io.BytesIO()
     with Image.open(io.BytesIO(scaling.picture(stamp, side)), formats=("PPM",)) as picture:
@@ -588,13 +457,14 @@ def _png(stamp):
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _pictures(findings):
+def _pictures(findings: Findings) -> dict[str, _Picture]:
     """Read the triplets that are shown: Object ID -> three stamps, or a text that says why not."""
-    drops = {}
+    drops: dict[str, set[str]] = {}
     for objid, said in findings.said.items():
         rows = [row for _, row in said] or [findings.expert[objid]]
         drops.setdefault(rows[0].metadata_stamp, set()).add(objid)
-    pictures, opened = {}, 0
+    pictures: dict[str, _Picture] = {}
+    opened = 0
     for chunk in findings.hub.chunks():
         wanted = drops.get(stamps.metadata_stamp(chunk.name))
         if not wanted:
@@ -606,13 +476,13 @@ def _pictures(findings):
         wanted -= here
         if here and opened < _SLOTS:
             opened += 1
-            triplets = stamps.Chunk(findings.hub.folder / "chunks" / f"{chunk.name}.tar.gz")
+            triplets = stamps.Chunk(findings.hub.archive(chunk.name))
             for objid in here:
                 pictures[objid] = _triplet(triplets, objid)
     return pictures
 
 
-def _triplet(triplets, objid):
+def _triplet(triplets: stamps.Chunk, objid: str) -> _Picture:
     if objid not in triplets.objids:
         return triplets.incomplete.get(objid) or triplets.damage or "it is not in its chunk"
     try:
@@ -621,7 +491,7 @@ def _triplet(triplets, objid):
         return str(error)
 
 
-def _footer():
+def _footer() -> _Element:
     return _element(
         "footer",
         _element(

@@ -36,8 +36,8 @@ with tarfile.open(sys.argv[1]) as old, tarfile.open(sys.argv[2], "w:gz", compres
 # VmHWM counts from the start of the program; what getrusage tells includes its parent's memory
 ADD = """
 import sys
-from cluster.add import add
-add(sys.argv[1], [sys.argv[2]], sys.argv[3])
+from cluster.add import run
+run(sys.argv[1], [sys.argv[2]], sys.argv[3])
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 

@@ -25,15 +25,16 @@ from astropy.io import fits  # noqa: E402
 from PIL import Image  # noqa: E402
 
 import stamps  # noqa: E402
-from cluster.export import export  # noqa: E402
-from cluster.hub import Chunk, Hub, init, table  # noqa: E402
+from cluster.export import run as export  # noqa: E402
+from cluster.hub import Hub, Listed, table  # noqa: E402
+from cluster.init import run as init  # noqa: E402
 
 PEOPLE = ("ann", "bob", "cid", "dee", "eve", "fay")
 COLUMNS = ("OBJID", "ACTION", "COMMENT", "TIME", "METADATA_STAMP", "SECONDS", "USER")
 PEAK = """
 import sys
-from cluster.export import export
-export(sys.argv[1])
+from cluster.export import run
+run(sys.argv[1])
 [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
 print(int(line.split()[1]) / 1024)
 """
@@ -91,13 +92,13 @@ def labelled_hub(folder, triplets, suffix=".gif", each=50):
         metadata = [(objid, int(objid) // 3, "59000.1", "r", "0.93", "21.5") for objid in objids]
         header = ("OBJID", "SNID", "MJD", "FLT", "PHOTPROB", "MAG")
         (hub / "metadata" / f"{name}.csv").write_bytes(table(header, metadata))
-        listed.append(Chunk(name, "0" * 64, str(len(packed.getvalue())), str(each), "", "1", ""))
+        listed.append(Listed(name, "0" * 64, str(len(packed.getvalue())), str(each), "", "1", ""))
         for user in itertools.islice(people, 3):
             at = f"2026-01-{1 + number // 86400:02d}_{number // 3600 % 24:02d}"
             at += f"-{number // 60 % 60:02d}-{number % 60:02d}"
             rows = table(COLUMNS, [(*row, user) for row in given])
             (hub / "verified" / f"{user}--{at}.csv").write_bytes(rows)
-    (hub / "chunks.csv").write_bytes(table(Chunk._fields, listed))
+    (hub / "chunks.csv").write_bytes(table(Listed._fields, listed))
     return hub
 
 

@@ -25,7 +25,9 @@ sys.path.insert(0, str(ROOT))
 
 import labels  # noqa: E402
 from cluster import handout  # noqa: E402
-from cluster.hub import Chunk, Hub, init, now, table  # noqa: E402
+from cluster.claims import read_claim  # noqa: E402
+from cluster.hub import Hub, Listed, now, table  # noqa: E402
+from cluster.init import run as init  # noqa: E402
 
 SIZE = 50  # detections in a chunk
 STAMP = "2026-11-22_13-08-00"
@@ -50,12 +52,14 @@ def make_hub(folder, count):
     for number in range(count):
         gold = "yes" if draw.random() < 0.1 else ""
         sha256 = hashlib.sha256(str(number).encode()).hexdigest()
-        rows.append(Chunk(name_of(number), sha256, "400000", str(SIZE), gold, "1", "PHOTPROB>=0.8"))
+        rows.append(
+            Listed(name_of(number), sha256, "400000", str(SIZE), gold, "1", "PHOTPROB>=0.8")
+        )
         (folder / "claims" / rows[-1].name).mkdir()
         lines = [(objid, "57000.1", "g", "12.5", "0.97", objid[:8]) for objid in objids_of(number)]
         header = ("OBJID", "MJD", "FLT", "FLUXCAL", "PHOTPROB", "SNID")
         (folder / "metadata" / f"{rows[-1].name}.csv").write_bytes(table(header, lines))
-    (folder / "chunks.csv").write_bytes(table(Chunk._fields, rows))
+    (folder / "chunks.csv").write_bytes(table(Listed._fields, rows))
     return Hub(folder)
 
 
@@ -73,7 +77,7 @@ def claim(hub, number, user, slot, done=True):
 def fill(hub, full, done=True):
     """Let 40 people have so many of the first chunks, three each."""
     for number in range(full):
-        for slot in range(1, hub.settings.labelers + 1):
+        for slot in range(1, hub.rules.labelers + 1):
             claim(hub, number, f"user{(3 * number + slot) % 40}", slot, done)
 
 
@@ -142,11 +146,11 @@ def upload(hub, number, user, second, foreign=0):
 
 def past(hub, given):
     """Write what so many labels, three of each detection, have left: 40 people's finished work."""
-    chunks = given // (SIZE * hub.settings.labelers)
+    chunks = given // (SIZE * hub.rules.labelers)
     fill(hub, chunks)
     draw, actions = random.Random(1), [label.name for label in labels.LABELS]
     for number in range(chunks):
-        for slot in range(1, hub.settings.labelers + 1):
+        for slot in range(1, hub.rules.labelers + 1):
             user = f"user{(3 * number + slot) % 40}"
             lines = [
                 (objid, draw.choice(actions), "", TIME, STAMP, "1.50")
@@ -201,7 +205,7 @@ def rush(home, people=40, rounds=200, chunks=110):
             barrier.wait()
             told = io.StringIO()
             with contextlib.redirect_stdout(told):
-                handout.hand_out(folder, have, as_user=user)
+                handout.run(folder, have, as_user=user)
             words = told.getvalue().splitlines()[-1].split()
             have += words[2:3]
             barrier.wait()
@@ -221,8 +225,7 @@ def rush(home, people=40, rounds=200, chunks=110):
         asked = [results.get() for _ in range(people)]
         slots = {
             chunk.name: [
-                handout.read_claim(path).user
-                for path in (hub.folder / "claims" / chunk.name).iterdir()
+                read_claim(path).user for path in (hub.folder / "claims" / chunk.name).iterdir()
             ]
             for chunk in hub.chunks()
         }
@@ -230,11 +233,11 @@ def rush(home, people=40, rounds=200, chunks=110):
             had[user, name] += name is not None
             if name is None:
                 faults["turned away"] += any(
-                    len(users) < hub.settings.labelers and user not in users
+                    len(users) < hub.rules.labelers and user not in users
                     for users in slots.values()
                 )
         for name, users in slots.items():
-            faults["too many"] += name not in gold and len(users) > hub.settings.labelers
+            faults["too many"] += name not in gold and len(users) > hub.rules.labelers
             faults["twice in a chunk"] += len(users) != len(set(users))
         faults["twice to a person"] += sum(number > 1 for number in had.values())
         faults["nobody's"] += sum(user not in slots[name] for user, name in had if name is not None)

@@ -31,7 +31,8 @@ import bench_export  # noqa: E402
 import bench_handout  # noqa: E402
 import crowd  # noqa: E402
 
-from cluster import agreement, hub  # noqa: E402
+from cluster import hub  # noqa: E402
+from cluster.votes import CLASSES  # noqa: E402
 from labels import COLUMNS  # noqa: E402
 
 SEEDS = range(20)
@@ -52,8 +53,8 @@ TARGETS = (
 # VmHWM counts from the start of the program; what getrusage tells includes its parent's memory
 CONSENSUS = """
 import sys
-from cluster.agreement import write
-write(sys.argv[1])
+from cluster.consensus import run
+run(sys.argv[1])
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
@@ -117,7 +118,7 @@ def uploads(folder, user, given):
         at = time.gmtime(1.78e9 + 12 * number)
         told = time.strftime("%Y-%m-%dT%H:%M:%S.123Z", at)
         rows = [
-            (objid, agreement.CLASSES[answer], "", told, "2026-11-22_13-08-00", "2.50", user)
+            (objid, CLASSES[answer], "", told, "2026-11-22_13-08-00", "2.50", user)
             for objid, answer in given[number : number + 50]
         ]
         path = folder / f"{user}--{time.strftime('%Y-%m-%d_%H-%M-%S', at)}.csv"

@@ -19,16 +19,18 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from cluster import agreement  # noqa: E402
+from cluster import dawid_skene  # noqa: E402
+from cluster.consensus import majority  # noqa: E402
+from cluster.votes import CLASSES, Votes  # noqa: E402
 
-K = len(agreement.CLASSES)
+K = len(CLASSES)
 FOOLED = 0.7  # of the wrong answers in crowd 2
 
 
 class Crowd(NamedTuple):
     """What people said, and what is so: the truth (N,), and the confusion matrices (P, K, K)."""
 
-    votes: agreement.Votes
+    votes: Votes
     expert: dict
     truth: np.ndarray
     confusion: np.ndarray
@@ -79,7 +81,7 @@ def simulate(seed, shared=False, people=40, detections=2000, each=3, guessing=4,
     expert = {objids[i]: int(truth[i]) for i in asked}
     able = accuracy[:, None, None]
     confusion = able * np.eye(K) + (1 - able) * wrong
-    return Crowd(agreement.Votes(objids, names, item, person, answer), expert, truth, confusion)
+    return Crowd(Votes(objids, names, item, person, answer), expert, truth, confusion)
 
 
 def _mistakes(random, people):
@@ -127,10 +129,10 @@ def calibration(confidence, right, bins=10):
     return float(np.abs(gaps).sum() / len(right))
 
 
-def score(crowd, method=agreement.dawid_skene):
+def score(crowd, method=dawid_skene.weigh):
     """Return the `Score` of a method on a crowd."""
     consensus = method(crowd.votes, crowd.expert)
-    most = agreement.majority(crowd.votes, {})
+    most = majority(crowd.votes, {})
     wrong = [label != crowd.truth for label in (most.label, consensus.label, oracle(crowd))]
     blind = expert_labels(crowd) < 0
     confidence = consensus.posterior.max(axis=1)

@@ -3,8 +3,6 @@
 import csv
 import io
 import math
-import sys
-from pathlib import Path
 
 import crowd
 import numpy as np
@@ -12,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import labels
+from cluster import consensus as consenting
+from cluster import dawid_skene, findings
+from cluster import votes as voting
+from cluster.hub import Hub, HubError, account_name, table
+from cluster.init import run as init
 
-import labels  # noqa: E402
-from cluster import agreement  # noqa: E402
-from cluster.hub import Hub, HubError, account_name, init, table  # noqa: E402
-
-CLASSES, K = agreement.CLASSES, len(agreement.CLASSES)
+CLASSES, K = consenting.CLASSES, len(consenting.CLASSES)
 BAD, MARGINAL, GOOD, OTHER = map(CLASSES.index, ("BadSubtraction", "Marginal", "Good", "Other"))
-METHODS = sorted(agreement.METHODS)
+METHODS = sorted(consenting.METHODS)
 TIME = "2026-01-02T03:04:05.678Z"
 COLUMNS = (*labels.COLUMNS, "USER")
 
@@ -32,7 +30,7 @@ def row(objid, action):
 
 def said(*answers):
     """Make `Votes` of (USER, OBJID, ACTION)."""
-    return agreement.votes({(user, objid): row(objid, action) for user, objid, action in answers})
+    return voting.of_rows({(user, objid): row(objid, action) for user, objid, action in answers})
 
 
 def posterior_of(consensus, objid):
@@ -75,7 +73,7 @@ def test_object_ids_that_differ_in_leading_zeros_are_two_detections():
 def test_the_classes_are_the_labels_that_are_votes():
     names = [label.name for label in labels.LABELS]
     assert [name for name in names if name not in CLASSES] == ["Unsure"]
-    assert agreement.REAL == ("Marginal", "Good")
+    assert labels.REAL == ("Marginal", "Good")
 
 
 # ---- by hand ----
@@ -87,7 +85,7 @@ def test_the_majority_is_the_shares_of_the_votes():
         *(("ann", "2", "Good"), ("bob", "2", "BadSubtraction")),
         *(("ann", "3", "Good"), ("bob", "3", "Good")),
     )
-    consensus = agreement.majority(votes, {"3": OTHER})
+    consensus = consenting.majority(votes, {"3": OTHER})
     check(consensus)
     assert posterior_of(consensus, "1")["Good"] == pytest.approx(2 / 3)
     assert consensus.label.tolist() == [GOOD, BAD, OTHER]  # a tie goes to the first class
@@ -108,7 +106,7 @@ def known_people():
     person = np.tile([0, 1], 7000)
     answer = np.where(person == 0, by_ann, by_bob)
     objids = (*map(str, range(100000, 107000)), "900000")
-    votes = agreement.Votes(
+    votes = voting.Votes(
         objids,
         ("ann", "bob"),
         np.append(item, [7000, 7000]),
@@ -120,7 +118,7 @@ def known_people():
 
 def test_with_people_who_are_known_the_posterior_is_bayes_rule():
     votes, expert = known_people()
-    consensus = agreement.dawid_skene(votes, expert)
+    consensus = dawid_skene.weigh(votes, expert)
     check(consensus)
     # Good: ann right 0.9, and bob never says Marginal to it. Marginal: ann says what follows, 0.1;
     # bob is right, 0.6. All other classes, or so: ann never says Good to them.
@@ -130,7 +128,7 @@ def test_with_people_who_are_known_the_posterior_is_bayes_rule():
     assert consensus.confusion[1, MARGINAL, GOOD] == pytest.approx(0.2, abs=0.01)
     # and with bob's answer Good too, Good stands against Marginal as 0.9 * 0.6 to 0.1 * 0.2
     votes.answer[-1] = GOOD
-    new = posterior_of(agreement.dawid_skene(votes, expert), "900000")
+    new = posterior_of(dawid_skene.weigh(votes, expert), "900000")
     assert new["Good"] / new["Marginal"] == pytest.approx(0.54 / 0.02, rel=0.05)
     # 0.002 at most is left for DarkSpotInTemplateCenter, to which bob says Good in 0.2
     assert new["Good"] + new["Marginal"] > 0.99
@@ -144,7 +142,7 @@ def test_who_always_mistakes_one_class_for_another_is_understood():
         for user in ("ann", "bob", "cid")
     ]
     expert = {str(number): BAD if number % 2 else GOOD for number in range(100)}
-    consensus = agreement.dawid_skene(said(*answers), expert)
+    consensus = dawid_skene.weigh(said(*answers), expert)
     assert {CLASSES[label] for label in consensus.label[101::2]} == {"BadSubtraction"}
     assert {CLASSES[label] for label in consensus.label[100::2]} == {"Good"}
 
@@ -161,7 +159,7 @@ def test_two_who_guess_do_not_outvote_one_who_knows():
             for user in ("ann", "eve", "mallory", *(("bob", "trudy") if number < 200 else ()))
         )
     )
-    consensus = agreement.dawid_skene(votes, {})
+    consensus = dawid_skene.weigh(votes, {})
     fooled = (guesses["eve"] == guesses["mallory"]) & (guesses["eve"] != truth)
     fooled[:200] = False
     assert fooled.sum() > 10
@@ -175,24 +173,24 @@ def test_two_who_guess_do_not_outvote_one_who_knows():
 @pytest.mark.parametrize("method", METHODS)
 def test_the_experts_label_is_certain_whatever_people_say(method):
     votes = said(*((f"user{n}", "5", "Good") for n in range(20)), ("user1", "6", "Good"))
-    consensus = agreement.METHODS[method](votes, {"5": BAD, "77": OTHER})
+    consensus = consenting.METHODS[method].weigh(votes, {"5": BAD, "77": OTHER})
     check(consensus)
     assert consensus.objids == ("5", "6", "77")  # what only the expert labelled is there too
     assert posterior_of(consensus, "5")["BadSubtraction"] == 1
     assert posterior_of(consensus, "77")["Other"] == 1
     assert consensus.expert.tolist() == [BAD, -1, OTHER]
     assert consensus.entropy[0] == consensus.entropy[2] == 0
-    assert next(agreement.lines(consensus))[-1] == "0.000000"
+    assert next(consenting.lines(consensus))[-1] == "0.000000"
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_where_nobody_voted_the_posterior_is_the_prior_and_not_known(method):
     voted = [(user, str(n), "Good") for n in range(20) for user in ("ann", "bob")]
-    consensus = agreement.METHODS[method](said(*voted, ("ann", "99", "Unsure")), {})
+    consensus = consenting.METHODS[method].weigh(said(*voted, ("ann", "99", "Unsure")), {})
     check(consensus)
     assert consensus.known.tolist() == [True] * 20 + [False]
     assert np.allclose(consensus.posterior[-1], consensus.prior)
-    assert list(agreement.lines(consensus))[-1][1] == ""  # no label
+    assert list(consenting.lines(consensus))[-1][1] == ""  # no label
     assert consensus.prior.argmax() == GOOD
 
 
@@ -201,13 +199,13 @@ def test_where_nobody_voted_the_posterior_is_the_prior_and_not_known(method):
     "answers", [(), (("ann", "1", "Unsure"), ("bob", "2", "Skipped")), (("ann", "1", "Good"),)]
 )
 def test_very_little_is_enough_to_go_on(method, answers):
-    check(agreement.METHODS[method](said(*answers), {}))
-    check(agreement.METHODS[method](said(*answers), {"1": GOOD}))
+    check(consenting.METHODS[method].weigh(said(*answers), {}))
+    check(consenting.METHODS[method].weigh(said(*answers), {"1": GOOD}))
 
 
 def test_a_single_labeler_is_believed():
     answers = [("ann", str(n), CLASSES[n % K]) for n in range(200)]
-    consensus = agreement.dawid_skene(said(*answers), {})
+    consensus = dawid_skene.weigh(said(*answers), {})
     check(consensus)
     assert [CLASSES[label] for label in consensus.label] == [answer for *_, answer in answers]
 
@@ -231,7 +229,7 @@ def test_names_and_orders_of_classes_people_and_votes_do_not_matter(seed, shuffl
         answer=classes[votes.answer][order],
     )
     expert = {objid: int(classes[label]) for objid, label in one.expert.items()}
-    for method in agreement.METHODS.values():
+    for method in (one.weigh for one in consenting.METHODS.values()):
         first, second = method(votes, one.expert), method(moved, expert)
         check(first)
         assert first.objids == second.objids
@@ -251,7 +249,7 @@ def test_names_and_orders_of_classes_people_and_votes_do_not_matter(seed, shuffl
 )
 def test_any_votes_make_probabilities(answers, expert):
     votes = said(*((user, objid, action) for (user, objid), action in answers.items()))
-    for method in agreement.METHODS.values():
+    for method in (one.weigh for one in consenting.METHODS.values()):
         consensus = method(votes, expert)
         check(consensus)
         assert set(consensus.objids) == {*votes.objids, *expert}
@@ -263,18 +261,18 @@ def test_any_votes_make_probabilities(answers, expert):
 @pytest.mark.parametrize("shared", [False, True])
 def test_more_rounds_would_change_nothing(monkeypatch, shared):
     one = crowd.simulate(3, shared)
-    early = agreement.dawid_skene(one.votes, one.expert)
-    monkeypatch.setattr(agreement, "_CLOSE", 1e-9)
-    monkeypatch.setattr(agreement, "_ROUNDS", 2000)
-    late = agreement.dawid_skene(one.votes, one.expert)
+    early = dawid_skene.weigh(one.votes, one.expert)
+    monkeypatch.setattr(dawid_skene, "_CLOSE", 1e-9)
+    monkeypatch.setattr(dawid_skene, "_ROUNDS", 2000)
+    late = dawid_skene.weigh(one.votes, one.expert)
     assert np.abs(early.posterior - late.posterior).max() < 0.01
 
 
 def test_blocks_of_any_size_give_the_same(monkeypatch):
     one = crowd.simulate(4, detections=300)
-    whole = agreement.dawid_skene(one.votes, one.expert)
-    monkeypatch.setattr(agreement, "_BLOCK", 7)
-    assert np.array_equal(agreement.dawid_skene(one.votes, one.expert).posterior, whole.posterior)
+    whole = dawid_skene.weigh(one.votes, one.expert)
+    monkeypatch.setattr(dawid_skene, "_BLOCK", 7)
+    assert np.array_equal(dawid_skene.weigh(one.votes, one.expert).posterior, whole.posterior)
 
 
 # ---- shrinking ----
@@ -286,7 +284,7 @@ def test_the_strength_of_a_prior_is_found(strength):
     share = np.array([0.5, 0.3, 0.15, 0.05])
     shares = random.dirichlet(strength * share, 600)
     counts = np.array([random.multinomial(25, p) for p in shares]).astype(float)
-    found = agreement._strength(counts, np.zeros_like(counts), share)
+    found = dawid_skene._strength(counts, np.zeros_like(counts), share)
     assert strength / 1.5 < found < strength * 1.5
 
 
@@ -295,18 +293,18 @@ def test_counts_that_are_only_likely_do_not_make_people_alike():
     random = np.random.default_rng(1)
     shares = random.dirichlet(4 * np.full(4, 0.25), 600)
     counts = np.array([random.multinomial(20, p) for p in shares]).astype(float)
-    sure = agreement._strength(counts, np.zeros_like(counts), np.full(4, 0.25))
+    sure = dawid_skene._strength(counts, np.zeros_like(counts), np.full(4, 0.25))
     # half of each count is known only as far as an average goes
     hazy, variance = counts / 2 + 2.5, np.full_like(counts, 2.5 * 0.75) + counts / 4
-    believed = agreement._strength(hazy, np.zeros_like(hazy), np.full(4, 0.25))
-    corrected = agreement._strength(hazy, variance, np.full(4, 0.25))
+    believed = dawid_skene._strength(hazy, np.zeros_like(hazy), np.full(4, 0.25))
+    corrected = dawid_skene._strength(hazy, variance, np.full(4, 0.25))
     assert believed > 2 * sure
     assert corrected < believed / 2
 
 
 @given(st.floats(1e-6, 1e6))
 def test_the_logarithm_of_gamma(x):
-    assert agreement._log_gamma(np.array([x]))[0] == pytest.approx(
+    assert dawid_skene._log_gamma(np.array([x]))[0] == pytest.approx(
         math.lgamma(x), rel=1e-6, abs=1e-6
     )
 
@@ -314,7 +312,7 @@ def test_the_logarithm_of_gamma(x):
 @given(st.floats(0, 1e5), st.floats(0, 1))
 def test_two_points_have_the_mean_and_variance_asked_for(mean, share):
     variance = mean * share  # of a count that is a sum of yes and no, never more
-    low, high, weight = agreement._points(np.array(mean), np.array(variance))
+    low, high, weight = dawid_skene._points(np.array(mean), np.array(variance))
     assert 0 <= low <= high + 1e-9 and 0 <= weight <= 1
     middle = weight * high + (1 - weight) * low
     assert middle == pytest.approx(mean, rel=1e-6, abs=1e-9)
@@ -327,18 +325,18 @@ def test_no_vote_speaks_in_its_own_favour(monkeypatch):
     one = crowd.simulate(6, detections=2000, people=300)
     votes = one.votes
     posterior = np.random.default_rng(1).dirichlet(np.full(K, 0.3), 2000)
-    monkeypatch.setattr(agreement, "_skill", lambda right, _: np.full(right.shape, 0.7))
-    monkeypatch.setattr(agreement, "_strength", lambda *_: 5.0)
-    people = agreement._people(votes, posterior)
+    monkeypatch.setattr(dawid_skene, "_skill", lambda right, _: np.full(right.shape, 0.7))
+    monkeypatch.setattr(dawid_skene, "_strength", lambda *_: 5.0)
+    people = dawid_skene.answering(votes, posterior)
     own = posterior[votes.item]
-    chances = np.exp(agreement._likelihood(people, own.copy(), votes.person, votes.answer))
+    chances = np.exp(dawid_skene._likelihood(people, own.copy(), votes.person, votes.answer))
     for vote in range(0, len(votes.item), 97):
         kept = np.arange(len(votes.item)) != vote
         person, answer = votes.person[vote], votes.answer[vote]
         rest = votes._replace(
             item=votes.item[kept], person=votes.person[kept], answer=votes.answer[kept]
         )
-        without = agreement._people(rest, posterior).matrix[person, :, answer]
+        without = dawid_skene.answering(rest, posterior).matrix[person, :, answer]
         # how everyone's wrong answers are parted still has it, which is next to nothing
         assert np.allclose(chances[vote], without, rtol=0.05)
         counted, most = people.matrix[person, :, answer], own[vote].argmax()
@@ -349,7 +347,7 @@ def test_a_newcomer_is_taken_for_an_ordinary_person():
     """One right answer makes nobody perfect, one wrong one nobody useless."""
     one = crowd.simulate(5, people=12, guessing=0)
     votes = one.votes
-    added = agreement.Votes(
+    added = voting.Votes(
         votes.objids,
         (*votes.people, "new"),
         np.append(votes.item, 0),
@@ -357,7 +355,7 @@ def test_a_newcomer_is_taken_for_an_ordinary_person():
         np.append(votes.answer, one.truth[0]),
     )
     expert = {**one.expert, votes.objids[0]: int(one.truth[0])}
-    consensus = agreement.dawid_skene(added, expert)
+    consensus = dawid_skene.weigh(added, expert)
     right = np.einsum("pcc->pc", consensus.confusion)
     assert np.all(np.abs(right[12] - right[:12].mean(axis=0)) < 0.2)
     row_of = consensus.confusion[12, one.truth[0]]
@@ -401,33 +399,33 @@ def test_without_any_expert_it_still_beats_the_majority():
 
 def test_kappa():
     # observed 35 of 50; expected (25 * 30 + 25 * 20) / 2500 = 0.5
-    assert agreement.kappa([[20, 5], [10, 15]]) == pytest.approx(0.4)
-    assert agreement.kappa(np.diag([3, 4])) == 1
-    assert agreement.kappa([[5, 5], [5, 5]]) == 0
-    assert math.isnan(agreement.kappa(np.zeros((3, 3))))
-    assert math.isnan(agreement.kappa([[7, 0], [0, 0]]))  # one class alone: nothing beyond chance
+    assert findings.kappa([[20, 5], [10, 15]]) == pytest.approx(0.4)
+    assert findings.kappa(np.diag([3, 4])) == 1
+    assert findings.kappa([[5, 5], [5, 5]]) == 0
+    assert math.isnan(findings.kappa(np.zeros((3, 3))))
+    assert math.isnan(findings.kappa([[7, 0], [0, 0]]))  # one class alone: nothing beyond chance
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=3, max_size=3))
 def test_kappa_does_not_mind_who_is_asked_first(matrix):
-    one, other = agreement.kappa(matrix), agreement.kappa(np.transpose(matrix))
+    one, other = findings.kappa(matrix), findings.kappa(np.transpose(matrix))
     assert one == pytest.approx(other, nan_ok=True)
     assert math.isnan(one) or -1 <= one <= 1
 
 
 def test_the_wilson_interval():
-    assert agreement.interval(8, 10) == pytest.approx((0.4901625, 0.9433178))
-    assert agreement.interval(0, 10) == pytest.approx((0, 0.2775328))
-    assert agreement.interval(0, 0) == (0, 1)
+    assert findings.interval(8, 10) == pytest.approx((0.4901625, 0.9433178))
+    assert findings.interval(0, 10) == pytest.approx((0, 0.2775328))
+    assert findings.interval(0, 0) == (0, 1)
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_the_wilson_interval_holds_the_share(k, n):
     k = min(k, n)
-    low, high = agreement.interval(k, n)
+    low, high = findings.interval(k, n)
     assert 0 <= low <= high <= 1
     assert n == 0 or low - 1e-12 <= k / n <= high + 1e-12
-    assert agreement.interval(n - k, n) == pytest.approx((1 - high, 1 - low))
+    assert findings.interval(n - k, n) == pytest.approx((1 - high, 1 - low))
 
 
 # ---- the verb ----
@@ -457,13 +455,13 @@ def hub(tmp_path, capsys):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_consensus_writes_a_row_for_each_detection(hub, capsys, method):
-    assert agreement.write(str(hub), method) == 0
+    assert consenting.run(str(hub), method) == 0
     told = capsys.readouterr().out
     assert told.count("\n") == 1 and "5 votes on 4 detections (2 settled by the expert" in told
     assert "1 without any vote" in told
     path = hub / "expert" / "consensus.csv"
     rows = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
-    assert tuple(rows[0]) == agreement.COLUMNS
+    assert tuple(rows[0]) == consenting.COLUMNS
     assert [row["OBJID"] for row in rows] == ["9", "10", "11", "12"]
     assert [row["LABEL"] for row in rows] == ["Good", "BadSubtraction", "", "Good"]
     assert [row["EXPERT"] for row in rows] == ["", "BadSubtraction", "", "Good"]
@@ -476,31 +474,31 @@ def test_consensus_writes_a_row_for_each_detection(hub, capsys, method):
             chances["Good"] + chances["Marginal"], abs=1e-5
         )
         assert 0 <= float(line["ENTROPY"]) <= math.log(K)
-    consensus = agreement.of_hub(Hub(str(hub)), method)
+    consensus = consenting.of_hub(Hub(str(hub)), method)
     assert consensus.objids == ("9", "10", "11", "12")
 
 
 def test_consensus_is_closed_to_labelers_and_the_same_every_time(hub):
-    agreement.write(str(hub))
+    consenting.run(str(hub))
     path = hub / "expert" / "consensus.csv"
     assert path.stat().st_mode & 0o077 == 0
     assert (hub / "expert").stat().st_mode & 0o077 == 0
     before = path.read_bytes()
-    agreement.write(str(hub))
+    consenting.run(str(hub))
     assert path.read_bytes() == before
 
 
 def test_consensus_of_a_hub_without_labels_has_no_rows(tmp_path, capsys):
     init(tmp_path / "hub")
     capsys.readouterr()
-    assert agreement.write(str(tmp_path / "hub")) == 0
+    assert consenting.run(str(tmp_path / "hub")) == 0
     assert "0 votes on 0 detections" in capsys.readouterr().out
     text = (tmp_path / "hub" / "expert" / "consensus.csv").read_text()
-    assert text == ",".join(agreement.COLUMNS) + "\n"
+    assert text == ",".join(consenting.COLUMNS) + "\n"
 
 
 def test_only_the_owner_may_write_the_consensus(hub, monkeypatch):
     monkeypatch.setattr("os.getuid", lambda: 12345)
     with pytest.raises(HubError, match="can write the consensus"):
-        agreement.write(str(hub))
+        consenting.run(str(hub))
     assert not (hub / "expert" / "consensus.csv").exists()

@@ -11,18 +11,28 @@ import random
 import sys
 from pathlib import Path
 
+import conftest
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "data"))
+sys.path.insert(0, str(conftest.ROOT / "data"))
 
-import conftest  # noqa: E402
 import simulate  # noqa: E402
 
 import labels  # noqa: E402
 import stamps  # noqa: E402
-from cluster import add, agreement, export, handout, hub, receive, report  # noqa: E402
+from cluster import (  # noqa: E402
+    add,
+    check,
+    collect,
+    consensus,
+    export,
+    handout,
+    hub,
+    init,
+    receive,
+    report,
+)
 
 # How many of each class: a draw of the last two takes the longest.
 DRAWS = {
@@ -95,7 +105,7 @@ class Campaign:
         self.laptops = folder / "laptops"
         self.told = {}  # what the last answer to an upload said, by person
         self.had = collections.defaultdict(list)  # whose chunks
-        self("init", hub.init)
+        self("init", init.run)
         ini = self.hub / "hub.ini"
         ini.write_text(ini.read_text().replace("chunk_size = 50", "chunk_size = 25"))
 
@@ -118,13 +128,13 @@ class Campaign:
             return truth
         if dice.random() < 0.6:
             return MISTAKEN[truth]
-        return dice.choice([name for name in agreement.CLASSES if name != truth])
+        return dice.choice([name for name in consensus.CLASSES if name != truth])
 
     def label_one_chunk(self, user):
         """Ask for a chunk, label it and send the labels; False if there was none."""
         expert = user == OWNER
         as_user = None if expert else user
-        line = self("next", handout.hand_out, expert=expert, as_user=as_user)
+        line = self("next", handout.run, expert=expert, as_user=as_user)
         if line is None:
             return False
         _, _, name, sha256, size = line.split()
@@ -148,7 +158,7 @@ class Campaign:
         data = file.path.read_bytes()
         (self.hub / "incoming" / f".{file.path.name}.part").write_bytes(data)
         sha256 = hashlib.sha256(data).hexdigest()
-        line = self("receive", receive.receive, file.path.name, sha256, as_user=as_user)
+        line = self("receive", receive.run, file.path.name, sha256, as_user=as_user)
         _, _, _, accepted, rejected, *self.told[user] = line.split()
         assert (int(accepted), int(rejected)) == (len(chunk.objids), 0), self.said
         return True
@@ -191,20 +201,20 @@ def test_a_campaign_ends_in_a_classifier_as_good_as_one_that_knew_the_truth(deli
 
     ((first, second), truth) = deliveries
     campaign = Campaign(tmp_path, truth)
-    campaign("add", add.add, [first[0]], metadata=first[1], stamp="first", seed=3)
+    campaign("add", add.run, [first[0]], metadata=first[1], stamp="first", seed=3)
     campaign.label_all()
-    campaign("collect", receive.collect)
+    campaign("collect", collect.run)
     while campaign.label_one_chunk(OWNER):  # all gold chunks, then all that is in dispute
         pass
-    campaign("collect", receive.collect)
+    campaign("collect", collect.run)
     agreed = {user: campaign.agreed(user) for user in SKILL}
-    campaign("add", add.add, [second[0]], metadata=second[1], stamp="second", seed=4)
+    campaign("add", add.run, [second[0]], metadata=second[1], stamp="second", seed=4)
     campaign.label_all()
     assert {user: campaign.told[user] for user in SKILL} == agreed, "at their next upload"
     assert all(int(compared) >= 20 for _, compared in agreed.values())
     for _ in range(6):
         campaign.label_one_chunk(OWNER)
-    campaign("collect", receive.collect)
+    campaign("collect", collect.run)
 
     # each chunk went to three people, gold ones to more, none twice to anyone
     chunks = list(hub.Hub(campaign.hub).chunks())
@@ -220,22 +230,22 @@ def test_a_campaign_ends_in_a_classifier_as_good_as_one_that_knew_the_truth(deli
     # the consensus beats the majority, and knows who is how good
     opened = hub.Hub(campaign.hub)
     right = {}
-    for method in agreement.METHODS:
-        found = agreement.of_hub(opened, method)
-        said = [agreement.CLASSES[label] for label in found.label]
+    for method in consensus.METHODS:
+        found = consensus.of_hub(opened, method)
+        said = [consensus.CLASSES[label] for label in found.label]
         hits = [truth[objid] == label for objid, label in zip(found.objids, said)]
         right[method] = np.mean(np.array(hits)[found.known])
     assert right["dawid-skene"] > max(0.95, right["majority"]), right
-    guessed = agreement.of_hub(opened).confusion[:, :6, :6].diagonal(axis1=1, axis2=2).mean(1)
+    guessed = consensus.of_hub(opened).confusion[:, :6, :6].diagonal(axis1=1, axis2=2).mean(1)
     assert np.corrcoef(guessed, list(SKILL.values()))[0, 1] > 0.9
 
     page = tmp_path / "report.html"
-    campaign("report", report.report, html=str(page))
+    campaign("report", report.run, html=str(page))
     for user in SKILL:
         assert user in campaign.said and user in page.read_text()
-    campaign("consensus", agreement.write)
+    campaign("consensus", consensus.run)
     assert len(table(campaign.hub / "expert" / "consensus.csv")) == len(truth)
-    campaign("export", export.export)
+    campaign("export", export.run)
 
     # what was exported, and the classifier
     [folder] = (campaign.hub / "training").iterdir()
@@ -261,7 +271,7 @@ def test_a_campaign_ends_in_a_classifier_as_good_as_one_that_knew_the_truth(deli
     by_truth, by_labels = accuracy(true, np.ones_like(sure)), accuracy(given, sure)
     assert by_truth > 0.85
     assert by_labels >= by_truth - 0.02, (by_labels, by_truth)
-    campaign("check", hub.check)
+    campaign("check", check.run)
 
 
 def test_real_batches_go_through_a_campaign(real, tmp_path):
@@ -273,18 +283,18 @@ def test_real_batches_go_through_a_campaign(real, tmp_path):
     campaign = Campaign(tmp_path, truth)
     for batch in batches:
         source, metadata = str(real / f"{batch}.tar.gz"), str(real / f"{batch}.csv")
-        campaign("add", add.add, [source], metadata=metadata, stamp=batch, seed=1)
+        campaign("add", add.run, [source], metadata=metadata, stamp=batch, seed=1)
     campaign.label_all()
     while campaign.label_one_chunk(OWNER):
         pass
-    campaign("collect", receive.collect)
-    campaign("report", report.report, html=str(tmp_path / "report.html"))
-    campaign("consensus", agreement.write)
+    campaign("collect", collect.run)
+    campaign("report", report.run, html=str(tmp_path / "report.html"))
+    campaign("consensus", consensus.run)
     with pytest.raises(hub.HubError, match="--format gif or --format fits"):
-        campaign("export", export.export)
+        campaign("export", export.run)
     count = 0
     for form, dtype in (("gif", np.uint8), ("fits", np.float32)):
-        campaign("export", export.export, format=form)
+        campaign("export", export.run, format=form)
         name = campaign.said.partition(" to ")[2].partition(";")[0]
         images = np.load(Path(name) / "images.npy", mmap_mode="r")
         rows = table(Path(name) / "labels.csv")
@@ -294,4 +304,4 @@ def test_real_batches_go_through_a_campaign(real, tmp_path):
         assert np.mean([truth[row["OBJID"]] == row["LABEL"] for row in rows]) > 0.9
         count += len(rows)
     assert 0.97 * len(truth) < count <= len(truth)
-    campaign("check", hub.check)
+    campaign("check", check.run)

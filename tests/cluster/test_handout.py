@@ -4,28 +4,21 @@ import contextlib
 import io
 import os
 import re
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
+import bench_handout
 import pytest
+from bench_handout import claim, fill, make_hub, name_of
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "tests"))
-
-import bench_handout  # noqa: E402
-from bench_handout import claim, fill, make_hub, name_of  # noqa: E402
-
-from cluster import handout  # noqa: E402
+from cluster import handout, room
 
 
 def given(hub, user, *have):
     """Return the name of the chunk that `next` answers, or None."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        assert handout.hand_out(hub.folder, have, as_user=user) in (0, 3)
+        assert handout.run(hub.folder, have, as_user=user) in (0, 3)
     words = told.getvalue().splitlines()[-1].split()
     return words[2] if len(words) == 5 else None
 
@@ -115,7 +108,7 @@ def test_what_the_hub_says_and_keeps_of_a_gold_chunk_is_as_of_any_other(hub, cap
     gold = gold_of(hub)
     texts = set()
     for _ in range(13):
-        handout.hand_out(hub.folder, as_user="ann")
+        handout.run(hub.folder, as_user="ann")
         told = capsys.readouterr().out
         name = told.splitlines()[-1].split()[2]
         place = hub.folder / "people" / "ann" / name
@@ -143,9 +136,9 @@ def test_nobody_is_turned_away_while_a_gold_chunk_lacks_people(tmp_path):
 
 def counting(monkeypatch):
     """Return a list that gets an entry for each chunk whose claims are looked at."""
-    looks, claims = [], handout._Room._claims
+    looks, claims = [], room.Room._claims
     monkeypatch.setattr(
-        handout._Room, "_claims", lambda room, name: looks.append(name) or claims(room, name)
+        room.Room, "_claims", lambda room, name: looks.append(name) or claims(room, name)
     )
     return looks
 
@@ -177,11 +170,11 @@ def test_an_expired_claim_before_thousands_of_full_chunks_is_found(tmp_path):
     assert given(hub, "ann") == name_of(7)
     assert given(hub, "bob") == name_of(250), "though all about it are full"
     assert given(hub, "cec") is None
-    assert handout.read_full(hub, hub.chunks(), hub.folder / "people" / "bob" / "full")
+    assert room.read_full(hub, hub.chunks(), hub.folder / "people" / "bob" / "full")
     old = os.path.getmtime(hub.folder / "claims" / name_of(7) / "2")
     past = time.time() + 15 * 86400
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(handout.time, "time", lambda: past)
+        patch.setattr(room.time, "time", lambda: past)
         assert given(hub, "dan") == name_of(7), f"claimed at {old}, never finished"
 
 
@@ -195,7 +188,7 @@ def test_what_people_noted_as_full_is_not_heeded_when_hub_ini_changed_or_it_make
         given(hub, "ann", name_of(199))
         (hub.folder / "people" / "ann" / name_of(199)).unlink(missing_ok=True)
     note = hub.folder / "people" / "ann" / "full"
-    count, until = handout.read_full(hub, hub.chunks(), note)
+    count, until = room.read_full(hub, hub.chunks(), note)
     assert count > 100 and not until
     text = note.read_text()
     for spoilt in (
@@ -208,7 +201,7 @@ def test_what_people_noted_as_full_is_not_heeded_when_hub_ini_changed_or_it_make
         "\xff",
     ):
         note.write_text(spoilt, encoding="latin-1")
-        assert handout.read_full(hub, hub.chunks(), note) is None
+        assert room.read_full(hub, hub.chunks(), note) is None
         assert given(hub, "bob") == name_of(199)
     note.write_text(text)
     ini = hub.folder / "hub.ini"

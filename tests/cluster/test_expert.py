@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from test_cluster import (
+from hubs import (
     FIRST,
     FOURTH,
     SECOND,
@@ -33,9 +33,9 @@ from test_cluster import (
 )
 
 import stamps
-from cluster import agreement, handout
+from cluster import claims, consensus, handout, verified
 from cluster import receive as receiving
-from cluster.add import add
+from cluster.add import run as add
 from cluster.hub import Hub, account_name
 
 ME = account_name(os.getuid())
@@ -54,7 +54,7 @@ def wanted(hub, *have):
     """Return the name of the chunk that the expert is given, or None."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        status = handout.hand_out(hub, have, expert=True)
+        status = handout.run(hub, have, expert=True)
     words = told.getvalue().splitlines()[-1].split()
     assert (status, len(words)) in ((0, 5), (3, 2))
     return words[2] if status == 0 else None
@@ -67,7 +67,7 @@ def label(hub, user, actions, second, stamp="drop"):
     file, sha256 = upload(hub, rows, user, at)
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        assert receiving.receive(hub, file, sha256, user) == 0
+        assert receiving.run(hub, file, sha256, user) == 0
     return tuple(map(int, told.getvalue().splitlines()[-1].split()[3:]))
 
 
@@ -100,7 +100,7 @@ def test_gold_chunks_that_lack_an_expert_label_come_first_and_an_unsure_is_an_an
     assert wanted(hub) == FOURTH
     label(hub, ME, dict.fromkeys(of(hub, FOURTH), "Skipped"), 3)
     assert wanted(hub) is None
-    assert receiving.gold_truth(Hub(hub)) == {one: "Good"}
+    assert verified.gold_truth(Hub(hub)) == {one: "Good"}
     assert os.listdir(hub / "claims" / SECOND) == [], "no place of a labeler is taken"
 
 
@@ -158,7 +158,7 @@ def test_what_the_expert_says_of_a_review_chunk_belongs_to_the_drop_it_is_from(h
     assert set(of(hub, name)) == {"1", "100"}
     stamp = stamps.metadata_stamp(name)
     assert label(hub, ME, {"1": "Good", "100": "Other", "2": "Good"}, 30, stamp) == (2, 1)
-    found = receiving.expert_rows(Hub(hub))
+    found = verified.expert_rows(Hub(hub))
     assert {o: found[o].metadata_stamp for o in found} == {"1": "drop", "100": "later"}
 
 
@@ -179,14 +179,14 @@ def test_a_review_chunk_that_was_not_finished_when_the_power_went_does_not_exist
 def test_two_laptops_that_ask_at_once_get_one_review_chunk(hub, monkeypatch):
     """The name had the time of asking: each made a chunk of its own of the same detections."""
     everyone(hub, {"ann": {"1": "Unsure"}})
-    weigh, found = agreement.dawid_skene, []
+    weigh, found = consensus.weigh, []
 
     def while_the_other_asks(*what):
-        monkeypatch.setattr(agreement, "dawid_skene", weigh)
+        monkeypatch.setattr(consensus, "weigh", weigh)
         found.append(wanted(hub))
         return weigh(*what)
 
-    monkeypatch.setattr(agreement, "dawid_skene", while_the_other_asks)
+    monkeypatch.setattr(consensus, "weigh", while_the_other_asks)
     found.append(wanted(hub))
     assert found == ["review--00001--2026-01-02_03-04-05"] * 2, "the time of the latest label"
     assert os.listdir(hub / "expert" / "chunks") == [f"{found[0]}.tar.gz"]
@@ -235,17 +235,17 @@ def test_the_experts_uploads_are_kept_apart_and_never_count_as_votes(hub):
         assert os.listdir(hub / "expert" / folder) == [file]
         assert file not in os.listdir(hub / folder)
     assert send(hub, [row(one, "Other"), row("77")], ME) == (1, 1), "once more, the same answer"
-    assert {user for user, _ in receiving.gather(Hub(hub))} == {"ann"}
+    assert {user for user, _ in verified.gather(Hub(hub))} == {"ann"}
     send(hub, [row(one, "Good", "2026-01-03T00:00:00.0Z")], ME, at="2026-01-01_00-00-00")
-    assert {o: r.action for o, r in receiving.expert_rows(Hub(hub)).items()} == {one: "Good"}
+    assert {o: r.action for o, r in verified.expert_rows(Hub(hub)).items()} == {one: "Good"}
 
 
 def test_the_expert_may_label_as_anyone_does_and_it_is_expert_work(hub):
     assert given(hub, ME) == FIRST
     assert label(hub, ME, dict.fromkeys(of(hub, FIRST), "Good"), 1) == (2, 0)
     assert (hub / "people" / ME / f"{FIRST}.done").exists()
-    assert receiving.gather(Hub(hub)) == {}
-    assert set(receiving.expert_rows(Hub(hub))) == set(of(hub, FIRST))
+    assert verified.gather(Hub(hub)) == {}
+    assert set(verified.expert_rows(Hub(hub))) == set(of(hub, FIRST))
     one, two, *_ = of(hub, FIRST, SECOND)
     everyone(hub, {"ann": {one: "Unsure", two: "Unsure"}})
     assert not set(of(hub, wanted(hub))) & {one, two}, "it was answered"
@@ -327,7 +327,7 @@ def test_a_claim_in_anothers_name_is_its_writers(shared):
     slot = shared / "claims" / FIRST / "1"
     slot.write_text(f"nobody {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}\n")
     shutil.chown(slot, "daemon")
-    assert handout.read_claim(slot, os.getuid()).user == "daemon"
+    assert claims.read_claim(slot, os.getuid()).user == "daemon"
     assert answer(run(shared, "next", **by("nobody")))[1] == FIRST
     assert sorted(os.listdir(shared / "claims" / FIRST)) == ["1", "2"], "a place of their own"
     done = run(shared, "check")

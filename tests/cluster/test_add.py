@@ -20,9 +20,11 @@ from conftest import KINDS, ROOT, tarball
 
 import disk
 import stamps
-from cluster import add as adding
-from cluster.add import add
-from cluster.hub import Hub, HubError, init
+from cluster import chunks
+from cluster import drop as dropping
+from cluster.add import run as add
+from cluster.hub import Hub, HubError
+from cluster.init import run as init
 
 
 @pytest.fixture
@@ -184,7 +186,7 @@ def marked(seed, share, count):
     """Return the places of the gold chunks among so many."""
     gold = [-1]
     for place in range(count):
-        if adding.is_gold(seed, place, gold[-1], share):
+        if chunks.is_gold(seed, place, gold[-1], share):
             gold.append(place)
     return gold[1:]
 
@@ -270,7 +272,7 @@ def test_light_curves_of_no_use_stop_the_add_before_hours_of_copying(
     if text is not None:
         (tmp_path / "curves").mkdir()
         (tmp_path / "curves" / "x.dat").write_text(text)
-    monkeypatch.setattr(adding.Drop, "read", None)
+    monkeypatch.setattr(dropping.Drop, "read", None)
     refused(f"(?s){sentence}.*nothing was added", hub, ["x"], lightcurves=str(tmp_path / "curves"))
 
 
@@ -315,7 +317,7 @@ def die_at(monkeypatch, place, number, before):
 
 
 STEPS = [
-    ((adding.Drop, "_take"), 9),
+    ((dropping.Drop, "_take"), 9),
     ((disk, "write_whole"), 7),  # three chunks with their tables, and chunks.csv
     ((Hub, "open_claims"), 3),
     ((disk, "create"), 1),
@@ -358,7 +360,7 @@ def forget(hub, stamp):
     lines = (hub / "chunks.csv").read_text().splitlines(keepends=True)
     kept = [line for line in lines[1:] if f"--{stamp}," in line]
     (hub / "chunks.csv").write_text("".join((lines[0], *kept)))
-    with adding.alone(Hub(hub)):
+    with chunks.alone(Hub(hub)):
         pass
 
 
@@ -395,8 +397,8 @@ def test_the_lock_of_a_process_that_died_on_this_machine_is_taken_away(hub, tmp_
 
 def test_an_index_that_finds_no_room_adds_nothing(hub, tmp_path, monkeypatch):
     source = drop(tmp_path / "x.tar.gz", range(2000))
-    index = adding._INDEX.replace("PRAGMA cache", "PRAGMA max_page_count = 20;\nPRAGMA cache")
-    monkeypatch.setattr(adding, "_INDEX", index)
+    index = dropping._INDEX.replace("PRAGMA cache", "PRAGMA max_page_count = 20;\nPRAGMA cache")
+    monkeypatch.setattr(dropping, "_INDEX", index)
     before = sorted(hub.rglob("*"))
     refused("disk is full.*nothing was added.*TMPDIR", hub, [source])
     assert sorted(hub.rglob("*")) == before
@@ -431,9 +433,9 @@ def test_progress_is_told_on_a_terminal_only_and_leaves_no_trace(hub, tmp_path):
 
 PEAK = """
 import sys
-from cluster import add
-add._INDEX = add._INDEX.replace("-32768", "-1024")  # the cache, so that little shows what much does
-add.add(sys.argv[1], [sys.argv[2]], sys.argv[3])
+from cluster import add, drop
+drop._INDEX = drop._INDEX.replace("-32768", "-1024")  # the cache: little shows what much does
+add.run(sys.argv[1], [sys.argv[2]], sys.argv[3])
 print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
 
@@ -466,7 +468,7 @@ def test_the_names_in_a_folder_are_never_held_at_once(tmp_path, monkeypatch):
     (tmp_path / "deeper" / "srch2.gif").write_bytes(b"GIF")
     monkeypatch.setattr(os, "listdir", None)
     monkeypatch.setattr(os, "walk", None)
-    found = [name for name, _ in adding._walk(tmp_path)]
+    found = [name for name, _ in dropping._walk(tmp_path)]
     assert sorted(found[:3]) == ["diff1.gif", "srch1.gif", "temp1.gif"]
     assert found[3:] == ["srch2.gif"], "a folder's own stamps come first"
 

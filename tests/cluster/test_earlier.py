@@ -15,10 +15,12 @@ from conftest import KINDS, ROOT, tarball
 
 import labels
 import stamps
-from cluster import handout, receive
-from cluster.add import add
-from cluster.earlier import take_over
-from cluster.hub import Hub, HubError, check, init
+from cluster import handout, verified
+from cluster.add import run as add
+from cluster.check import run as check
+from cluster.earlier import run as take_over
+from cluster.hub import Hub, HubError, parsed, read
+from cluster.init import run as init
 
 OWNER = pwd.getpwuid(os.getuid()).pw_name
 ZONE = "America/Chicago"
@@ -60,7 +62,7 @@ def quietly(function, *words):
 
 
 def rows_of(folder):
-    return [row for path in sorted(folder.iterdir()) for row in receive.read_rows(path)[1]]
+    return [row for path in sorted(folder.iterdir()) for row in list(parsed(read(path)))[1:]]
 
 
 def tree(folder):
@@ -71,7 +73,7 @@ def given(hub, user):
     """Return the name of the chunk that `next` gives, or None."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        status = handout.hand_out(hub, [], as_user=user)
+        status = handout.run(hub, [], as_user=user)
     return None if status == 3 else told.getvalue().split()[-3]
 
 
@@ -134,7 +136,7 @@ def test_a_table_becomes_verified_rows_as_if_it_had_been_uploaded(hub, tmp_path)
         ["2", "Marginal", "", "2020-02-01T05:00:00.000Z", STAMP, "0", "alice"],
         ["1", "Other", "two lines", "2019-09-11T18:25:00.000Z", STAMP, "0", "alice"],
     ]
-    found = receive.gather(Hub(hub))
+    found = verified.gather(Hub(hub))
     assert {key: row.action for key, row in found.items()} == {
         ("alice", "1"): "Other",
         ("alice", "2"): "Marginal",
@@ -230,7 +232,7 @@ def test_what_a_person_says_now_stands_above_an_earlier_table(hub, tmp_path):
         b"header\n" + (",".join((*now, "alice")) + "\n").encode()
     )
     quietly(take_over, hub, [table(tmp_path, [1])], ZONE)
-    assert receive.gather(Hub(hub))["alice", "1"].action == "Marginal"
+    assert verified.gather(Hub(hub))["alice", "1"].action == "Marginal"
     assert name
 
 
@@ -326,10 +328,10 @@ def test_the_owners_table_is_the_experts_and_takes_no_labelers_place(hub, tmp_pa
     told = quietly(take_over, hub, [batch(tmp_path, [1]), table(tmp_path, [1, 2], OWNER)], ZONE)
     assert "1 rejected (expert/rejected/" in told
     opened = Hub(hub)
-    assert {objid: row.action for objid, row in receive.expert_rows(opened).items()} == {
+    assert {objid: row.action for objid, row in verified.expert_rows(opened).items()} == {
         "1": "Good"
     }
-    assert receive.gather(opened) == {}
+    assert verified.gather(opened) == {}
     name = f"chunk--00001--{STAMP}"
     assert os.listdir(hub / "claims" / name) == []
     assert opened.claimed(OWNER) == ({name}, {name})
@@ -364,7 +366,7 @@ def test_real_batches_and_tables_come_in_by_the_command(hub, tmp_path, real, nam
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert f"became 1 chunk with {len(objids)} detections" in done.stdout
-    rows = receive.gather(Hub(hub))
+    rows = verified.gather(Hub(hub))
     assert {objid: row.action for (_, objid), row in rows.items()} == {
         objid: actions[place % 8] for place, objid in enumerate(objids)
     }

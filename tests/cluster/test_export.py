@@ -25,13 +25,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import stamps
-from cluster import agreement, hub
-from cluster.add import add
-from cluster.export import SPLITS, centred, export, split
+from cluster import hub
+from cluster.add import run as add
+from cluster.consensus import CLASSES
+from cluster.consensus import run as write_consensus
+from cluster.export import run as export
+from cluster.init import run as init
+from cluster.training import SPLITS, centred, split
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = conftest.ROOT
 COLUMNS = [
-    *("OBJID", "LABEL", *(f"P_{name}" for name in agreement.CLASSES)),
+    *("OBJID", "LABEL", *(f"P_{name}" for name in CLASSES)),
     *("P_REAL", "VOTES", "LABELERS", "EXPERT", "SPLIT"),
 ]
 OWNER = hub.account_name(os.getuid())
@@ -112,7 +116,7 @@ def table(path):
 @pytest.fixture
 def empty(tmp_path, capsys):
     folder = tmp_path / "hub"
-    hub.init(folder)
+    init(folder)
     capsys.readouterr()
     return folder
 
@@ -148,7 +152,7 @@ def test_rows_say_what_consensus_says(labelled, capsys):
     say(labelled, OWNER, {"4": "PsfInTemplate", "5": "Unsure"})
     for method in ("dawid-skene", "majority"):
         _, _, rows = exported(labelled, method=method)
-        agreement.write(str(labelled), method)
+        write_consensus(str(labelled), method)
         said = {row.pop("OBJID"): row for row in table(labelled / "expert" / "consensus.csv")}
         assert list(rows[0]) == [*COLUMNS, "SNID", "MJD"]
         for row in rows:
@@ -343,7 +347,7 @@ def test_two_kinds_are_known_before_hours_of_reading(empty, monkeypatch):
     drop(empty, [1, 2])
     drop(empty, [3], "second", suffix=".fits")
     say(empty, "ann", everyone(empty))
-    monkeypatch.delattr("cluster.export._TrainingSet")
+    monkeypatch.delattr("cluster.export.TrainingSet")
     with pytest.raises(hub.HubError, match="--format gif or --format fits"):
         export(str(empty))
 
@@ -551,7 +555,7 @@ def hook(event, _):
         if not steps:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
-export.export(sys.argv[1])
+export.run(sys.argv[1])
 """
 
 

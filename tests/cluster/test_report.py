@@ -11,24 +11,24 @@ import subprocess
 import sys
 import tarfile
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import labels  # noqa: E402
-import stamps  # noqa: E402
-from cluster import agreement, handout, page, receive, report  # noqa: E402
-from cluster.add import add  # noqa: E402
-from cluster.hub import Hub, HubError, account_name, init  # noqa: E402
+import labels
+import stamps
+from cluster import findings as finding
+from cluster import handout, page, receive, report
+from cluster import votes as voting
+from cluster.add import run as add
+from cluster.hub import Hub, HubError, account_name
+from cluster.init import run as init
 
 EXPERT = account_name(os.getuid())
 HOSTILE = "</q></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;"
-CLASSES = agreement.CLASSES
+CLASSES = voting.CLASSES
 K = len(CLASSES)
 
 
@@ -62,7 +62,7 @@ def take(hub, user, **options):
     """Return the Object IDs of the chunk that a person is given."""
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
-        assert handout.hand_out(hub, as_user=user, **options) == 0
+        assert handout.run(hub, as_user=user, **options) == 0
     name = told.getvalue().split()[-3]
     folder = Hub(hub).folder / ("expert" if name.startswith("review") else "")
     with open(folder / "metadata" / f"{name}.csv", newline="") as file:
@@ -89,7 +89,7 @@ def send(hub, user, answers, minute=0):
     name = f"{user}--2026-01-02_03-{minute:02}-00.csv"
     (hub / "incoming" / f".{name}.part").write_bytes(data)
     with contextlib.redirect_stdout(io.StringIO()) as answer:
-        receive.receive(hub, name, hashlib.sha256(data).hexdigest(), as_user=user)
+        receive.run(hub, name, hashlib.sha256(data).hexdigest(), as_user=user)
     assert answer.getvalue().split("received ")[1].split()[2] == "0", "nothing was rejected"
 
 
@@ -138,7 +138,7 @@ def person(findings, user):
 
 def test_people_are_compared_with_gold_as_by_hand(campaign):
     hub, gold, _ = campaign
-    findings = report.find(Hub(hub))
+    findings = finding.find(Hub(hub))
     alice, bob, carol = (person(findings, user) for user in ("alice", "bob", "carol"))
     good, marginal, unsure = CLASSES.index("Good"), CLASSES.index("Marginal"), K
     expected = np.zeros((K, K + 1), int)
@@ -161,23 +161,23 @@ def test_people_are_compared_with_gold_as_by_hand(campaign):
 
 
 def test_seconds_and_halves_are_as_by_hand(campaign):
-    findings = report.find(Hub(campaign[0]))
+    findings = finding.find(Hub(campaign[0]))
     alice, bob = person(findings, "alice"), person(findings, "bob")
     assert (alice.seconds, alice.hasty, alice.timed) == (2.5, 2, 8)
-    assert alice.halves == (report.Half(1.5, 2, 3), report.Half(4.5, 0, 0))
+    assert alice.halves == (finding.Half(1.5, 2, 3), finding.Half(4.5, 0, 0))
     assert (bob.seconds, bob.hasty, bob.timed) == (None, 0, 0), "0 is not measured"
 
 
 def test_halves_are_of_the_time_order_whatever_the_order_of_the_files(campaign):
     hub, gold, plain = campaign
     send(hub, "alice", said(gold[:1], "Marginal", ["9.00"]), minute=30)
-    alice = person(report.find(Hub(hub)), "alice")
+    alice = person(finding.find(Hub(hub)), "alice")
     # the first answer of gold is now the last of all: 1 2 3 4 | 5 6 0.45 9
-    assert alice.halves == (report.Half(2.5, 1, 2), report.Half(5.5, 0, 1))
+    assert alice.halves == (finding.Half(2.5, 1, 2), finding.Half(5.5, 0, 1))
 
 
 def test_agreement_with_the_others_leaves_the_own_vote_out(campaign):
-    findings = report.find(Hub(campaign[0]))
+    findings = finding.find(Hub(campaign[0]))
     alice, carol = person(findings, "alice"), person(findings, "carol")
     # two gold detections with bob (one agreed), three plain ones with bob and carol (two agreed)
     assert (alice.agreed, alice.shared) == (3, 5)
@@ -195,7 +195,7 @@ def by_hand(votes, confusion, expert=()):
     for place, label in expert:
         fixed[place] = label
     posterior = np.full((items, 2), 0.5)
-    return agreement.Votes(objids, users, item, people, answer), agreement.Consensus(
+    return voting.Votes(objids, users, item, people, answer), voting.Consensus(
         objids, users, posterior, np.array(confusion), np.array([0.5, 0.5]), counts, fixed
     )
 
@@ -205,7 +205,7 @@ GOOD_EYE, FAIR_EYE, GUESS = [[0.9, 0.1], [0.2, 0.8]], [[0.6, 0.4], [0.4, 0.6]], 
 
 def test_the_posterior_of_the_votes_is_as_by_hand():
     votes, consensus = by_hand([(0, 0, 0), (0, 1, 1), (1, 0, 0)], [GOOD_EYE, FAIR_EYE])
-    alone, together = report._by_votes(votes, consensus)
+    alone, together = finding._by_votes(votes, consensus)
     assert alone[0] == pytest.approx([0.4, 0.6])
     assert alone[1] == pytest.approx([9 / 11, 2 / 11])
     assert np.isnan(alone[2]).all(), "nobody else was there"
@@ -213,14 +213,14 @@ def test_the_posterior_of_the_votes_is_as_by_hand():
 
 
 def test_the_slip_of_a_good_labeler_comes_before_a_guesser(monkeypatch):
-    monkeypatch.setattr(report, "CONFIDENT", 0.9)
+    monkeypatch.setattr(finding, "CONFIDENT", 0.9)
     sure = [[0.99, 0.01], [0.01, 0.99]]
     votes, consensus = by_hand(
         [(0, 0, 0), (0, 2, 1), (1, 0, 0), (1, 1, 1), (2, 0, 0), (2, 2, 0), (3, 1, 0), (3, 2, 1)],
         [sure, GOOD_EYE, GUESS],
     )
-    alone, _ = report._by_votes(votes, consensus)
-    found = report._dissent(votes, consensus, alone, ("Good", "Bad"))
+    alone, _ = finding._by_votes(votes, consensus)
+    found = finding._dissent(votes, consensus, alone, ("Good", "Bad"))
     # a's word gives 0.99, b's no more than 9/11; a guess by c expected half of the time
     assert [(case.objid, case.user, case.answer, case.label) for case in found] == [
         ("1", "b", "Bad", "Good"),
@@ -231,13 +231,13 @@ def test_the_slip_of_a_good_labeler_comes_before_a_guesser(monkeypatch):
 
 
 def test_the_expert_is_held_against_the_votes_alone(monkeypatch):
-    monkeypatch.setattr(report, "CONFIDENT", 0.85)
+    monkeypatch.setattr(finding, "CONFIDENT", 0.85)
     votes, consensus = by_hand(
         [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 1, 1), (3, 0, 0)],
         [GOOD_EYE, FAIR_EYE],
         expert=[(0, 1), (1, 0), (2, 1), (3, 1)],
     )
-    found = report._overruled(consensus, report._by_votes(votes, consensus)[1], ("Good", "Bad"))
+    found = finding._overruled(consensus, finding._by_votes(votes, consensus)[1], ("Good", "Bad"))
     # .9 x .6 against .2 x .4; of 2 nobody is sure, and 3 is one person's word
     assert [(case.objid, case.user, case.answer, case.label) for case in found] == [
         ("0", "", "Bad", "Good")
@@ -246,14 +246,14 @@ def test_the_expert_is_held_against_the_votes_alone(monkeypatch):
 
 
 def test_pairs_weigh_every_detection_the_same(campaign):
-    doubly, pairs = report._pairs(np.array([[30, 10, 0], [1, 0, 1], [2, 0, 0], [0, 1, 0]]), "abc")
+    doubly, pairs = finding._pairs(np.array([[30, 10, 0], [1, 0, 1], [2, 0, 0], [0, 1, 0]]), "abc")
     assert doubly == 3
     # 300 of the 780 pairs of 40 people; 1 of 1; 0 of 1
     assert pairs == [
         (pytest.approx(1 / 3), "a", "c"),
         (pytest.approx(300 / 780 / 3), "a", "b"),
     ]
-    findings = report.find(Hub(campaign[0]))
+    findings = finding.find(Hub(campaign[0]))
     assert findings.doubly == 5
     assert findings.pairs == [
         (pytest.approx(1 / 5), "Marginal", "Good"),
@@ -263,7 +263,7 @@ def test_pairs_weigh_every_detection_the_same(campaign):
 
 def test_uncertain_are_those_with_two_answers_that_the_expert_left(campaign):
     hub, gold, plain = campaign
-    found = report.find(Hub(hub))
+    found = finding.find(Hub(hub))
     # all agree on the first and third, and two on the second; Unsure is an answer, Skipped none
     assert [case.objid for case in found.uncertain] == [plain[3]]
     assert {user: row.action for user, row in found.said[plain[3]]} == {
@@ -272,25 +272,25 @@ def test_uncertain_are_those_with_two_answers_that_the_expert_left(campaign):
         "carol": "Skipped",
     }
     send(hub, "bob", said(plain[3:], "Skipped"), minute=30)
-    assert report.find(Hub(hub)).uncertain == [], "alice's answer is the only one"
+    assert finding.find(Hub(hub)).uncertain == [], "alice's answer is the only one"
     send(hub, "bob", said(plain[3:], "Marginal"), minute=31)
-    (case,) = report.find(Hub(hub)).uncertain
+    (case,) = finding.find(Hub(hub)).uncertain
     assert {case.label, case.other} == {"Good", "Marginal"}
     assert case.posterior >= case.rest > 0.01
 
 
 def test_labels_of_the_expert_in_a_review_score_nobody(campaign):
     hub, _, plain = campaign
-    before = report.find(Hub(hub))
+    before = finding.find(Hub(hub))
     send(hub, EXPERT, said(take(hub, None, expert=True), "Other " * 4), minute=40)
-    after = report.find(Hub(hub))
+    after = finding.find(Hub(hub))
     assert len(after.expert) > len(before.expert)
     for old, new in zip(before.people, after.people):
         assert (old.right, old.compared, old.shared) == (new.right, new.compared, new.shared)
 
 
 def test_rates_count_presses_and_detections(campaign):
-    findings = report.find(Hub(campaign[0]))
+    findings = finding.find(Hub(campaign[0]))
     assert findings.presses == {
         **{"Good": 4 + 4 + 2, "Marginal": 3 + 1 + 1, "BadSubtraction": 1},
         **{"Unsure": 2, "Skipped": 2},
@@ -304,7 +304,7 @@ def test_rates_count_presses_and_detections(campaign):
 
 def some_person(user="zed", **values):
     matrix = np.zeros((K, K + 1), int)
-    half = report.Half(1.0, 0, 0)
+    half = finding.Half(1.0, 0, 0)
     given = {
         **{"user": user, "labels": 100, "unsure": 0, "skipped": 0, "matrix": matrix},
         **{"right": 0, "compared": 0, "interval": (0.0, 1.0), "kappa": 0.5, "agreed": 50},
@@ -312,13 +312,13 @@ def some_person(user="zed", **values):
         **values,
     }
     if given["compared"]:
-        given["interval"] = agreement.interval(given["right"], given["compared"])
-    return report.Person(**given)
+        given["interval"] = finding.interval(given["right"], given["compared"])
+    return finding.Person(**given)
 
 
 def remarks_on(*people, gold=10, answered=10):
-    return report.remarks(
-        report.Findings(
+    return finding.remarks(
+        finding.Findings(
             *(None, "", list(people), None, {}, 0, 0, None, 0, [], [], 0, [], 0, [], {}, {}),
             gold,
             answered,
@@ -342,7 +342,7 @@ def test_whoever_is_surely_worse_than_the_others_is_named():
 def test_whoever_presses_without_looking_or_gets_worse_is_named():
     assert remarks_on(some_person(hasty=11)) == ["zed gave 11 % of the labels in less than 0.5 s."]
     assert remarks_on(some_person(hasty=10), some_person(hasty=9, timed=10)) == []
-    halves = report.Half(2.0, 20, 20), report.Half(1.0, 8, 20)
+    halves = finding.Half(2.0, 20, 20), finding.Half(1.0, 8, 20)
     assert remarks_on(some_person(right=28, compared=40, halves=halves)) == [
         "zed was right on 100 % of gold at first and on 40 % later."
     ]
@@ -389,7 +389,7 @@ def written(hub, tmp_path, capsys):
     """Write the page; return it as text, and what the terminal shows."""
     file = tmp_path / "report.html"
     capsys.readouterr()
-    assert report.report(hub, str(file)) == 0
+    assert report.run(hub, str(file)) == 0
     told = capsys.readouterr().out
     assert told.endswith(
         f"\n{file} is written. Keep it from labelers: it tells the truth of gold chunks.\n"
@@ -469,7 +469,7 @@ def test_the_page_is_its_owners_alone_whatever_was_there(campaign, tmp_path, cap
 def test_only_the_owner_reads_the_report(campaign, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 54321)
     with pytest.raises(HubError, match="truth of gold chunks") as raised:
-        report.report(campaign[0], str(tmp_path / "report.html"))
+        report.run(campaign[0], str(tmp_path / "report.html"))
     assert raised.value.status == 7
     assert not (tmp_path / "report.html").exists()
 
@@ -551,4 +551,4 @@ def test_every_label_has_a_colour_and_a_name_on_the_page():
     for name in (*labels.BY_NAME, labels.SKIPPED):
         element = page._label(name)
         assert element.text and "(" not in element.text
-        assert f".{element.get('class').split()[1]} {{" in page._STYLE
+        assert f".{element.get('class').split()[1]} {{" in page.style()

@@ -4,12 +4,13 @@ import os
 import shutil
 
 import pytest
-from test_cluster import FIRST, FOURTH, SECOND, THIRD, age, given, run, setting, tarball
+from hubs import FIRST, FOURTH, SECOND, THIRD, age, given, run, setting, tarball
 from test_expert import ME, everyone, label, make_gold, of, wanted
 
-from cluster.add import add
-from cluster.hub import check as check_hub
-from cluster.hub import init, now
+from cluster.add import run as add
+from cluster.check import run as check_hub
+from cluster.hub import now
+from cluster.init import run as init
 
 FILE = "ann--2026-01-02_03-04-00.csv"
 

@@ -1,0 +1,160 @@
+"""What many votes amount to: for each detection the probability of every class.
+
+``consensus`` writes ``expert/consensus.csv``, one row per detection in the order of labels.csv:
+``OBJID``, ``LABEL`` (the most probable class; empty where nobody voted), ``P_`` and a class for
+each of them, ``P_REAL``, ``VOTES`` (such as ``Marginal:1 Good:2``), ``LABELERS`` (how many people
+voted), ``EXPERT`` (the expert's label, or empty) and ``ENTROPY`` (nats). The expert folder is
+closed to labelers, who must not see the truth of gold chunks. Another method is another entry of
+`METHODS` and its function. Needs numpy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+import disk
+import labels
+from cluster import dawid_skene, verified, votes
+from cluster.hub import Hub, table
+from cluster.terminal import counted
+from cluster.votes import CLASSES, Consensus, Votes
+
+VERB = "consensus"
+HELP = "write what the labels amount to"
+EXAMPLE = "--method majority"
+
+LABEL_COLUMNS = (
+    *("OBJID", "LABEL", *(f"P_{name}" for name in CLASSES)),
+    *("P_REAL", "VOTES", "LABELERS", "EXPERT"),
+)
+COLUMNS = (*LABEL_COLUMNS, "ENTROPY")
+
+
+def majority(given: Votes, expert: Mapping[str, int]) -> Consensus:
+    """Take each class's share of the votes for its probability.
+
+    Parameters and what is returned are those of `dawid_skene.weigh`. Of equal shares the first
+    class in `CLASSES` is the label; the confusion matrices are those that this truth would make.
+    """
+    given, fixed = votes.with_expert(given, expert)
+    posterior, counts = votes.shares(given, fixed)
+    known = posterior.any(axis=1)
+    prior = votes.prior(posterior[known])
+    posterior[~known] = prior
+    people = dawid_skene.answering(given, posterior)
+    return Consensus(given.objids, given.people, posterior, people.matrix, prior, counts, fixed)
+
+
+class Method(NamedTuple):
+    """A way to weigh votes; `told` ends the sentence "They come from the votes of 12 people, "."""
+
+    weigh: Callable[[Votes, Mapping[str, int]], Consensus]
+    told: str
+
+
+METHODS = {
+    "dawid-skene": Method(
+        dawid_skene.weigh,
+        "weighed by how each person has been found to confuse the classes (Dawid and Skene 1979)",
+    ),
+    "majority": Method(majority, "each class by its share of the votes"),
+}
+DEFAULT = "dawid-skene"
+
+
+def method_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--method``."""
+    parser.add_argument(
+        "--method",
+        choices=tuple(METHODS),
+        default=DEFAULT,
+        help="how votes become one label (%(default)s)",
+    )
+
+
+def weigh(given: Votes, expert: Mapping[str, int], method: str = DEFAULT) -> Consensus:
+    """Return the consensus of votes by a key of `METHODS`; see `dawid_skene.weigh`."""
+    return METHODS[method].weigh(given, expert)
+
+
+def of_rows(rows: verified.Rows, expert: Mapping[str, labels.Row]) -> Consensus:
+    """Return the consensus of what `verified.gather` and `verified.expert_rows` return."""
+    return weigh(votes.of_rows(rows), votes.truth(expert))
+
+
+def of_hub(hub: Hub, method: str = DEFAULT) -> Consensus:
+    """Return the consensus of all that a hub has verified, the expert's labels included."""
+    expert = votes.truth(verified.expert_rows(hub))
+    # the rows, some hundred bytes each, are gone before the arrays are made
+    return weigh(votes.of_rows(verified.gather(hub)), expert, method)
+
+
+class Line(NamedTuple):
+    """A row of consensus.csv, all of it text; `shares` are those of the classes."""
+
+    objid: str
+    label: str
+    shares: tuple[str, ...]
+    real: str
+    votes: str
+    labelers: str
+    expert: str
+    entropy: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields in the order of `LABEL_COLUMNS`."""
+        known = self.real, self.votes, self.labelers, self.expert
+        return (self.objid, self.label, *self.shares, *known)
+
+
+def lines(consensus: Consensus) -> Iterator[Line]:
+    """Go through the rows of consensus.csv."""
+    columns = (
+        consensus.objids,
+        consensus.known.tolist(),
+        consensus.label.tolist(),
+        consensus.posterior.tolist(),
+        consensus.real.tolist(),
+        consensus.counts.tolist(),
+        consensus.expert.tolist(),
+        consensus.entropy.tolist(),
+    )
+    for objid, known, label, p, real, counts, expert, entropy in zip(*columns):
+        yield Line(
+            objid,
+            CLASSES[label] if known else "",
+            tuple(f"{value:.6f}" for value in p),
+            f"{real:.6f}",
+            " ".join(f"{name}:{count}" for name, count in zip(CLASSES, counts) if count),
+            str(sum(counts)),
+            CLASSES[expert] if expert >= 0 else "",
+            f"{entropy:.6f}",
+        )
+
+
+options = method_option
+
+
+def run(folder: str | os.PathLike[str], method: str = DEFAULT) -> int:
+    """Write expert/consensus.csv anew, print what it rests on, and return the exit status."""
+    hub = Hub(folder)
+    hub.owner_only("write the consensus")
+    consensus = of_hub(hub, method)
+    path = hub.folder / "expert" / "consensus.csv"
+    rows = ((*line.fields, line.entropy) for line in lines(consensus))
+    disk.write_whole(path, table(COLUMNS, rows), 0o600)
+    given = consensus.counts.sum(axis=1)
+    expert, unknown = consensus.expert >= 0, ~consensus.known
+    told = f", {np.count_nonzero(unknown)} without any vote" if unknown.any() else ""
+    print(
+        f"The {method} consensus of {counted(given.sum(), 'vote')} on "
+        f"{counted(len(given), 'detection')} ({np.count_nonzero(expert)} settled by the "
+        f"expert{told}) is in {path}."
+    )
+    return 0

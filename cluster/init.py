@@ -1,0 +1,182 @@
+"""A folder becomes a hub, or a hub gets back what it lacks; nothing that exists is overwritten.
+
+Made are ``hub``, the script that runs the commands with this clone and this Python, ``hub.ini``,
+an empty ``chunks.csv`` and the folders with their modes; printed are the ACLs that say the same on
+AFS. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shlex
+import stat
+import sys
+from pathlib import Path
+
+import disk
+from cluster.hub import (
+    CHUNK,
+    MODES,
+    REFUSED,
+    Hub,
+    HubError,
+    Listed,
+    Rules,
+    account_name,
+    make_folder,
+    read,
+    set_mode,
+    table,
+)
+
+VERB = "init"
+HELP = "make a folder a hub, or repair one"
+
+_LAYOUT = {*MODES, "hub", "labels.csv", ".add.lock"}  # and the two that make a folder a hub
+_INI = """\
+[hub]
+# How many people label each chunk.
+labelers = {labelers}
+# Detections in a chunk: some ten minutes' work.
+chunk_size = {chunk_size}
+# After so many days a chunk goes to someone else too.
+claim_expiry_days = {claim_expiry_days}
+# Share of the chunks that the expert labels too.
+gold_share = {gold_share}
+# The metadata column that tells what is one object.
+group_column = {group_column}
+"""
+_SCRIPT = """\
+#!/bin/sh
+# Runs the hub's commands on the folder this file lies in; ./hub --help lists them.
+# If the clone or its Python moves, correct the two lines below; or delete this file and run
+# 'python3 -m cluster init' on this folder from the new clone.
+python={python}
+clone={clone}
+
+case $0 in */*) hub=${{0%/*}}/ ;; *) hub=. ;; esac
+hub=$(CDPATH='' cd -- "$hub" && pwd) || exit 1
+if ! [ -x "$python" ] || ! [ -r "$clone/cluster/__main__.py" ]; then
+    echo "You cannot run the hub's program ($python, $clone): your labels are safe. Tell the" \\
+        "hub's owner to correct $hub/hub." >&2
+    exit 1
+fi
+ARTIFACTSPY_CALLED_FROM=$PWD PYTHONDONTWRITEBYTECODE=1 PYTHONUTF8=1
+export ARTIFACTSPY_CALLED_FROM PYTHONDONTWRITEBYTECODE PYTHONUTF8
+unset PYTHONPATH PYTHONHOME PYTHONSAFEPATH # a survey's setup script may have set another Python's
+CDPATH='' cd -- "$clone" || exit 1
+case ${{1-}} in
+'' | -*) exec "$python" -s -m cluster "$@" ;;
+esac
+verb=$1
+shift
+exec "$python" -s -m cluster "$verb" "$hub" "$@"
+"""
+
+
+def run(folder: str | os.PathLike[str]) -> int:
+    """Make a folder a hub, or bring back what one lacks; nothing that exists is overwritten.
+
+    Raises
+    ------
+    HubError
+        The folder is another's, or no hub but full of other things; or chunks.csv is gone from a
+        hub that has chunks.
+    """
+    hub = Path(folder)
+    hub.mkdir(parents=True, exist_ok=True)
+    info = hub.stat()
+    if info.st_uid != os.getuid():
+        raise HubError(
+            f"{hub} belongs to {account_name(info.st_uid)}: nothing was changed. Take a folder of "
+            "your own, or ask its owner.",
+            REFUSED,
+        )
+    # either is enough: a spoilt hub.ini may be deleted, and is then made anew
+    known = (hub / "hub.ini").exists() or (hub / "chunks.csv").exists()
+    if not known and set(os.listdir(hub)) - _LAYOUT:
+        raise HubError(
+            f"{hub} is not empty and no hub: nothing was changed. Name a new folder.", REFUSED
+        )
+    # whoever can write into the hub itself could put another list of chunks in the place of ours
+    set_mode(hub, (stat.S_IMODE(info.st_mode) | 0o2000) & ~0o022)
+    for name, mode in MODES.items():
+        make_folder(hub / name, mode)
+    if not (hub / "chunks.csv").exists():
+        if any(CHUNK.fullmatch(path.name[:-7]) for path in (hub / "chunks").iterdir()):
+            raise HubError(
+                f"{hub}/chunks.csv is gone while there are chunks: they are safe, but without it "
+                "they do not exist. Bring it back from a backup, or empty chunks/ to begin anew."
+            )
+        disk.create(hub / "chunks.csv", table(Listed._fields, ()))
+    clone = Path(__file__).resolve().parent.parent
+    script = _SCRIPT.format(python=shlex.quote(sys.executable), clone=shlex.quote(str(clone)))
+    with contextlib.suppress(FileExistsError):
+        disk.create(hub / "hub.ini", _INI.format(**Rules()._asdict()).encode())
+    with contextlib.suppress(FileExistsError):
+        disk.create(hub / "hub", os.fsencode(script), 0o777)
+    opened = Hub(hub)
+    chunks = list(opened.chunks())
+    for chunk in chunks:
+        opened.open_claims(chunk.name)
+    place = shlex.quote(str(hub))
+    shared, readable = (
+        " ".join(f"{place}/{name}" for name, mode in MODES.items() if mode & 0o070 == bits)
+        for bits in (0o070, 0o050)
+    )
+    if known:
+        print(f"{hub} was a hub already; its rights are mended.\n")
+        print("How to let labelers in, with ordinary groups:")
+    else:
+        print(f"{hub} is a hub: {opened.rules.labelers} people label each chunk (hub.ini).\n")
+        print("Let your labelers in, once, before the first add. With ordinary groups:")
+    print(
+        f"  chgrp -R GROUP {place} && {place}/hub init\n"
+        "On AFS, which ignores group modes:\n"
+        f"  fs setacl -dir {place} {readable} -acl GROUP rl\n"
+        f"  fs setacl -dir {shared} -acl GROUP rlidw\n"
+        f"  fs setacl -dir {place}/training {place}/expert {place}/expert/* -acl "
+        f"{shlex.quote(opened.expert)} all -clear"
+    )
+    if closed := _closed(hub / "hub"):
+        print(
+            f"\nOnly you can {closed}: run init again with a Python and a clone that your group "
+            f"can read, for instance /usr/bin/python3 -m cluster init {place}, after deleting "
+            f"{place}/hub."
+        )
+    wanted = "numpy", "PIL", "astropy"
+    if lacking := [name for name in wanted if importlib.util.find_spec(name) is None]:
+        print(
+            f"\n{sys.executable} lacks {', '.join(lacking)}: add, next and receive need none of "
+            "that, but the expert's chunks, report, consensus and export do."
+        )
+    if not chunks:
+        print(f"\nNext: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv")
+    return 0
+
+
+def _closed(script: Path) -> str:
+    """Return what of HUB/hub's Python and clone only their owner can run or read, by mode bits."""
+    closed: dict[str, Path] = {}
+    # what its owner wrote there by hand may be anything
+    with contextlib.suppress(OSError, HubError, KeyError, ValueError):
+        lines = dict(re.findall("^(python|clone)=(.*)", os.fsdecode(read(script)), re.M))
+        python, clone = (Path(*shlex.split(lines[name])) for name in ("python", "clone"))
+        wanted = (("run", python, 1), ("read", clone, 5), ("read", clone / "cluster", 5))
+        for verb, path, bits in wanted:
+            for place in (path, path.resolve()):  # each link's own folders count too
+                if not _open_to_others(place, bits):
+                    closed.setdefault(verb, place)
+    return " or ".join(f"{verb} {place}" for verb, place in closed.items())
+
+
+def _open_to_others(path: Path, bits: int) -> bool:
+    """Tell whether the group or others have these bits, and may enter the folders above."""
+    wanted = ((path, bits), *((folder, 1) for folder in path.parents))
+    return all(
+        any(place.stat().st_mode >> shift & need == need for shift in (0, 3))
+        for place, need in wanted
+    )

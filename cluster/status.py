@@ -1,0 +1,167 @@
+"""How far the hub is: chunks, what is left to do, and people.
+
+It is read off the people's folders and the verified files, one look per person and none per chunk,
+with the standard library only; anyone may ask.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+import labels
+from cluster.claims import is_live, read_claim
+from cluster.hub import Hub, Listed, detections
+from cluster.terminal import aligned, counted
+from cluster.verified import Rows, gather
+
+VERB = "status"
+HELP = "tell how far the chunks and the people are"
+
+_FEW = 7  # chunks, as the warning says; the lead needs a day or two to make another drop
+_WEEK = 7 * 86400  # seconds over which the pace is taken: weekends included, long ago left out
+
+
+def run(folder: str | os.PathLike[str]) -> int:
+    """Print how far the chunks are and what is left to do; then the people."""
+    hub = Hub(folder)
+    rows = gather(hub)
+    done, out = Counter[str](), Counter[str]()
+    given = Counter(user for (user, _), row in rows.items() if row.action != labels.SKIPPED)
+    now = time.time()
+    pace = _pace(rows, now)
+    lines: list[Sequence[str]] = [
+        ("person", "labels", "a day", "has", "finished", "last seen (UTC)")
+    ]
+    for user in sorted({*_people(hub), *pace.last}):
+        if user == hub.expert:
+            continue  # whose labels are no votes, and bring no chunk nearer to its end
+        person = hub.folder / "people" / user
+        claimed, finished = hub.claimed(user)
+        held = claimed - finished
+        done.update(finished)
+        out.update(name for name in held if is_live(hub, name, read_claim(person / name)))
+        counts = map(str, (given[user], _rate(pace.by_user[user]), len(held), len(finished)))
+        with contextlib.suppress(FileNotFoundError):  # of earlier tables there are labels alone
+            pace.last[user] = person.stat().st_mtime
+        seen = datetime.fromtimestamp(pace.last[user], timezone.utc)
+        lines.append((user, *counts, f"{seen:%Y-%m-%d %H:%M}"))
+    chunks, needed = list(hub.chunks()), hub.rules.labelers
+    waiting = _print_chunks(chunks, done, out, needed)
+    print(_left(chunks, rows.values(), needed, pace.since, now), end="\n\n")
+    print(aligned(lines, (0, 5)))
+    if rows:
+        print(f"\na day: over {_span(now - pace.since)}")
+    if waiting < _FEW:
+        print(
+            "\nFewer than seven chunks wait for someone: add more stamps soon (add), so that "
+            "nobody runs dry."
+        )
+    return 0
+
+
+def _print_chunks(
+    chunks: Sequence[Listed], done: Counter[str], out: Counter[str], needed: int
+) -> int:
+    """Print how far the chunks are, and return how many wait for someone.
+
+    `done` and `out` have, for each chunk, how many people have finished it, and have it.
+    """
+    # a gold chunk takes more people than needed: what is more neither helps nor hides another
+    complete = sum(done[chunk.name] >= needed for chunk in chunks)
+    # `next` gives a chunk to another person as long as fewer than needed have it or finished it
+    having = (done[chunk.name] + out[chunk.name] for chunk in chunks)
+    lacking = Counter(have for have in having if have < needed)
+    waiting = sum(lacking.values())
+    busy = len(chunks) - complete - waiting
+    told = [f"{complete} complete", f"{waiting} {'needs' if waiting == 1 else 'need'} more people"]
+    if busy:
+        told.insert(1, f"{busy} with labelers")
+    if waiting:
+        parts = (
+            f"{counted(lacking[have], 'has', 'have')} {have} of {needed}"
+            for have in sorted(lacking)
+        )
+        told[-1] += f" ({', '.join(parts)})"
+    print(f"chunks {len(chunks):3}: {', '.join(told)}")
+    return waiting
+
+
+def _people(hub: Hub) -> Iterator[str]:
+    """Go through the names of those who have a folder in people/."""
+    for person in (hub.folder / "people").iterdir():
+        if labels.is_user(person.name) and not person.is_symlink() and person.is_dir():
+            yield person.name
+
+
+class _Pace(NamedTuple):
+    """Each person's labels per day, when their last one was given, and since when they count."""
+
+    by_user: defaultdict[str, float]
+    last: dict[str, float]
+    since: float
+
+
+def _pace(rows: Rows, now: float) -> _Pace:
+    """Tell how fast people are.
+
+    It is for a week; where the first label of all is younger, since that, but one day at least.
+    """
+    times = {key: labels.given_at(row) for key, row in rows.items()}
+    last: dict[str, float] = {}
+    for (user, _), at in times.items():
+        last[user] = max(at, last.get(user, at))
+    since = max(now - _WEEK, min([now - 86400, *times.values()]))
+    recent: Counter[str] = Counter(
+        user
+        for (user, objid), row in rows.items()
+        if times[user, objid] >= since and row.action != labels.SKIPPED
+    )
+    days = (now - since) / 86400
+    by_user = defaultdict(float, {user: count / days for user, count in recent.items()})
+    return _Pace(by_user, last, since)
+
+
+def _left(
+    chunks: Iterable[Listed], rows: Iterable[labels.Row], needed: int, since: float, now: float
+) -> str:
+    """Return the line that tells how many detections are left, and how many days that takes.
+
+    Only the first `needed` answers (Unsure and Skipped too) to a detection bring the end nearer:
+    gold chunks get more than that, and these count neither as done nor into the rate.
+    """
+    total = detections(chunks)
+    times: dict[str, list[float]] = {}
+    for row in rows:
+        times.setdefault(row.objid, []).append(labels.given_at(row))
+    useful = [sorted(several)[:needed] for several in times.values()]
+    left = max(0, total - sum(len(several) == needed for several in useful))
+    answers = max(0, total * needed - sum(map(len, useful)))
+    if not left:
+        return f"detections {total}: none left"
+    told = f"detections {total}: {left} left, which {'needs' if left == 1 else 'need'} "
+    told += counted(answers, "more answer")
+    recent = sum(at >= since for several in useful for at in several)
+    if not recent:
+        return f"{told}; none that counts came in the last 7 days"
+    rate = recent / (now - since) * 86400
+    days = math.ceil(answers / rate)
+    return f"{told}: {counted(days, 'day')} at the present {_rate(rate)} a day"
+
+
+def _rate(value: float) -> str:
+    return f"{value:.1f}" if 0 < value < 10 else f"{value:.0f}"
+
+
+def _span(seconds: float) -> str:
+    if seconds >= _WEEK:
+        return "the last 7 days"
+    if seconds <= 86400:
+        return "the last day"
+    return f"the {seconds / 86400:.1f} days since the first label"

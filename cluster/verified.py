@@ -1,0 +1,182 @@
+"""What became of uploads, row by row: labels that count, and rows that were rejected with a reason.
+
+``verified/FILE`` has a label file's columns and USER, ``rejected/FILE`` the same columns and REASON
+(a line that is no row stands under COMMENT, what cannot be shown is U+FFFD). Both are read by the
+names in their headers, so that what the hub wrote when rows had fewer columns still counts. Of a
+person's rows of one detection the latest TIME counts. Standard library only.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import itemgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import disk
+import labels
+from cluster.hub import FILE_LIMIT, Hub, HubError, account_name, parsed, read_owned, table
+
+UPLOAD = re.compile(r"(.+)--([0-9]{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?:-[0-9a-f]{8})?)\.csv", re.ASCII)
+COLUMNS = (*labels.COLUMNS, "USER")
+REJECTED = (*labels.COLUMNS, "REASON")
+Rows = Mapping[tuple[str, str], labels.Row]  # by USER and OBJID
+BLANK = labels.Row(*("" for _ in labels.COLUMNS))  # for what is known of a line that is no row
+
+
+class Verified(NamedTuple):
+    """A row of verified/: a label, and whose it is."""
+
+    row: labels.Row
+    user: str
+
+
+class Rejected(NamedTuple):
+    """A row of rejected/: what came, and why it is no label."""
+
+    row: labels.Row
+    reason: str
+
+
+class Read(NamedTuple):
+    """A file of verified/: its owner's uid, and its rows; a line that is no row is None."""
+
+    owner: int
+    rows: list[Verified | None]
+
+
+def read(path: Path) -> Read:
+    """Read a file of verified/.
+
+    Raises
+    ------
+    OSError, HubError, csv.Error
+        It cannot be read.
+    """
+    owner, lines = _lines(path)
+    header = next(lines, [])
+    if "OBJID" not in header:  # whatever else stands there, the columns are those of today
+        header = [*COLUMNS]
+    width, defaults = len(header), [*labels.Row(), ""]
+    # a column that the header lacks is looked for behind the line, where the defaults are put
+    pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(
+        *(
+            header.index(name) if name in header else width + place
+            for place, name in enumerate(COLUMNS)
+        )
+    )
+    rows: list[Verified | None] = []
+    for line in lines:
+        if len(line) == width:
+            *fields, user = pick(line + defaults)
+            rows.append(Verified(labels.Row._make(fields), user))
+        else:
+            rows.append(None)
+    return Read(owner, rows)
+
+
+def count(path: Path) -> int:
+    """Return how many rows a file of verified/ or rejected/ has; errors are those of `read`."""
+    _, lines = _lines(path)
+    return max(0, sum(1 for _ in lines) - 1)
+
+
+def _lines(path: Path) -> tuple[int, Iterator[list[str]]]:
+    owner, data = read_owned(path, 4 * FILE_LIMIT)
+    return owner, parsed(data)
+
+
+def write(tray: Path, name: str, good: Iterable[Verified], bad: Iterable[Rejected]) -> None:
+    """Write what became of an upload: rows for verified/NAME, and for rejected/NAME if any."""
+    rejected = tray / "rejected" / name
+    lines = [(*map(_shown, told.row), told.reason) for told in bad]
+    if lines:
+        disk.write_whole(rejected, table(REJECTED, lines))
+    else:
+        rejected.unlink(missing_ok=True)  # left by a crash, and of another opinion
+    told = ((*label.row, label.user) for label in good)
+    disk.write_whole(tray / "verified" / name, table(COLUMNS, told))
+
+
+def _shown(field: str) -> str:
+    """Return a field as a table can hold it."""
+    # a NUL or a bare CR, and csv of some Pythons does not read back what it wrote
+    return "".join(c if c.isprintable() else "\ufffd" for c in field)
+
+
+def _set_aside(path: Path, why: str) -> None:
+    sys.stderr.write(f"{path} {why}: it does not count. Its upload in incoming/ is unharmed.\n")
+
+
+def user_of(file: str) -> str | None:
+    """Return whose upload has this name, or None if it is no name of one."""
+    match = UPLOAD.fullmatch(file)
+    return match[1] if match and labels.is_user(match[1]) else None
+
+
+def gather(hub: Hub) -> Rows:
+    """Read all that labelers had verified.
+
+    A file that its person's account did not write (nor the hub's owner), and a row that cannot be
+    one, are left out and named on stderr.
+
+    Returns
+    -------
+    dict
+        (USER, OBJID) -> `labels.Row`, the latest by TIME; of equal ones that of the last file.
+    """
+    return _latest(hub, hub.folder)
+
+
+def expert_rows(hub: Hub) -> dict[str, labels.Row]:
+    """Read what the expert had verified: Object ID -> the latest `labels.Row`, of any ACTION."""
+    rows = _latest(hub, hub.folder / "expert")
+    return {objid: row for (user, objid), row in rows.items() if user == hub.expert}
+
+
+def rows_of(hub: Hub, user: str) -> dict[str, labels.Row]:
+    """Read what a speaker had verified: Object ID -> the latest `labels.Row`."""
+    rows = _latest(hub, hub.tray(user), user, lambda *_: None)  # `collect` tells
+    return {objid: row for (_, objid), row in rows.items()}
+
+
+def gold_truth(hub: Hub) -> dict[str, str]:
+    """Return the expert's votes in gold chunks: Object ID -> ACTION."""
+    rows, chunks = expert_rows(hub), hub.chunks()
+    return {
+        objid: rows[objid].action
+        for place in (chunks.gold() if rows else ())
+        for objid in hub.objids(chunks[place].name)
+        if objid in rows and labels.is_vote(rows[objid].action)
+    }
+
+
+def _latest(
+    hub: Hub, tray: Path, only: str | None = None, tell: Callable[[Path, str], None] = _set_aside
+) -> Rows:
+    rows: dict[tuple[str, str], labels.Row] = {}
+    for path in sorted((tray / "verified").iterdir()):
+        match = UPLOAD.fullmatch(path.name)
+        if match is None or only not in (None, match[1]):
+            continue
+        user = match[1]
+        try:
+            owner, found = read(path)
+        except (OSError, HubError, csv.Error) as error:
+            tell(path, f"cannot be read ({error})")
+            continue
+        if owner != hub.owner and account_name(owner) != user:
+            tell(path, f"was written by {account_name(owner)}")
+            continue
+        for label in found:
+            if label is None or label.user != user or labels.check(label.row):
+                tell(path, "has a row that is no verified label, and without that row")
+                continue
+            row = label.row
+            old = rows.get((user, row.objid))
+            if old is None or labels.given_at(row) >= labels.given_at(old):
+                rows[user, row.objid] = row
+    return rows

@@ -1,0 +1,144 @@
+"""Several real accounts on one hub: none can spoil or speak for another's work."""
+
+# ruff: noqa: F401, F811 (pytest finds fixtures by their names)
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections import Counter
+
+import pytest
+from hubs import (
+    FIRST,
+    SECOND,
+    answer,
+    by,
+    claims_by_chunk,
+    put,
+    row,
+    run,
+    shared,
+    tree,
+)
+
+import labels
+from cluster import claims
+from cluster.hub import Hub
+
+
+def test_labelers_with_accounts_of_their_own_get_and_send(shared):
+    for account in ("daemon", "nobody"):
+        assert answer(run(shared, "next", **by(account)))[1] == FIRST
+        rows = [row(objid) for objid in Hub(shared).objids(FIRST)]
+        done = run(shared, "receive", *put(shared, account, rows), **by(account))
+        assert answer(done)[2:] == ["2", "0"], done.stderr
+        assert answer(run(shared, "next", **by(account)))[1] == SECOND
+    assert run(shared, "collect").stdout.startswith("4 labels by 2 people on 2 detections")
+    assert run(shared, "status", **by("nobody")).returncode == 0
+    done = run(shared, "collect", **by("nobody"))
+    assert done.returncode == 7 and "Only root" in done.stderr
+    assert run(shared, "add", "/x", **by("nobody")).returncode == 7
+
+
+def test_nobody_can_speak_for_another(shared):
+    done = run(shared, "next", "--as", "daemon", **by("nobody"))
+    assert done.returncode == 7
+    assert "This hub knows you as nobody, not daemon: start with --user nobody." in done.stderr
+    assert run(shared, "next", "--as", "nobody", **by("nobody")).returncode == 0
+    one = Hub(shared).objids(FIRST)[0]
+    file, sha256 = put(shared, "nobody", [row(one)], user="daemon")
+    done = run(shared, "receive", file, sha256, **by("nobody"))
+    assert done.returncode == 7 and "start with --user nobody" in done.stderr
+    run(shared, "next", **by("daemon"))
+    done = run(shared, "receive", file, sha256, **by("daemon"))
+    assert done.returncode == 7 and "belongs to nobody" in done.stderr
+    assert os.listdir(shared / "verified") == []
+
+
+def test_a_folder_in_anothers_name_is_refused(shared):
+    subprocess.run(["mkdir", shared / "people" / "daemon"], check=True, **by("nobody"))
+    done = run(shared, "next", **by("daemon"))
+    assert done.returncode == 7 and "belongs to nobody" in done.stderr
+    (shared / "people" / "bin").symlink_to("/tmp")
+    os.lchown(shared / "people" / "bin", pwd.getpwnam("bin").pw_uid, -1)
+    assert run(shared, "next", **by("bin")).returncode == 7
+
+
+def test_nobody_can_remove_or_change_what_is_not_theirs(shared):
+    run(shared, "next", **by("daemon"))
+    one = Hub(shared).objids(FIRST)[0]
+    file, sha256 = put(shared, "daemon", [row(one)])
+    assert run(shared, "receive", file, sha256, **by("daemon")).returncode == 0
+    before = tree(shared)
+    for attempt in (
+        "rm -f incoming/daemon* verified/daemon* claims/*/1 people/daemon/* chunks.csv",
+        "mv verified/daemon* verified/mine",
+        "echo x > hub.ini",
+        "echo x >> claims/*/1",
+        "touch people/daemon/x chunks/x metadata/x expert/x x",
+        "ls expert",
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f"cd '{shared}' && {attempt}"], capture_output=True, **by("nobody")
+        )
+        assert done.returncode != 0, attempt
+    assert tree(shared) == before
+
+
+def test_collect_believes_only_files_that_their_person_or_the_owner_wrote(shared):
+    line = ",".join([*row(Hub(shared).objids(FIRST)[0]), "USER"])
+    written = (("daemon", "daemon"), ("root", "bob"), ("nobody", "daemon"))
+    for second, (account, user) in enumerate(written):
+        path = shared / "verified" / f"{user}--2026-01-02_03-04-0{second}.csv"
+        path.write_text(",".join([*labels.COLUMNS, "USER"]) + f"\n{line.replace('USER', user)}\n")
+        shutil.chown(path, account)
+    done = run(shared, "collect")
+    assert done.stdout.startswith("2 labels by 2 people")
+    assert f"{path} was written by nobody: it does not count" in done.stderr
+
+
+def test_people_whose_earlier_tables_were_imported_are_not_locked_out(shared):
+    table = shared.parent / "daemon--2019-09-11.csv"
+    lines = [f"0,{objid},Good,,09/11/19 13:24:05,drop" for objid in Hub(shared).objids(FIRST)]
+    header = ",OBJID,ACTION,COMMENT,TIME,METADATA_STAMP"
+    table.write_text("\n".join((header, *lines, "")))
+    done = run(shared, "import", table)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "daemon: 2 rows of" in done.stdout and "has finished: 1." in done.stdout
+    assert answer(run(shared, "next", **by("daemon")))[1] == SECOND, "the first is finished"
+    assert answer(run(shared, "next", **by("nobody")))[1] == FIRST
+    rows = [row(objid, "Marginal") for objid in Hub(shared).objids(FIRST)]
+    done = run(shared, "receive", *put(shared, "daemon", rows), **by("daemon"))
+    assert answer(done)[2:] == ["2", "0"], "another opinion is taken all the same"
+    done = run(shared, "import", table, **by("daemon"))
+    assert done.returncode == 7 and "can take over earlier tables" in done.stderr
+
+
+def test_twelve_askers_of_three_real_accounts_at_once(shared):
+    accounts = ["daemon", "nobody", "bin", "sys"] * 3
+    children = [
+        subprocess.Popen([shared / "hub", "next"], stdout=subprocess.PIPE, **by(account))
+        for account in accounts
+    ]
+    told = [child.communicate()[0].decode() for child in children]
+    assert all("artifactspy-1 chunk" in text for text in told)
+    claims = claims_by_chunk(shared)
+    assert Counter(name for names in claims.values() for name in names) == dict.fromkeys(
+        accounts, 1
+    )
+    assert len(claims[FIRST]) == 3 and len(claims[SECOND]) == 1
+
+
+@pytest.mark.parametrize(
+    "change, status, words",
+    [
+        ({"user": 54322}, 7, "under the name 'uid 54322'"),
+        # 5: not allowed, which on AFS is how a missing ticket looks
+        ({"extra_groups": []}, 5, "Permission denied"),
+    ],
+)
+def test_an_account_the_hub_cannot_serve_is_told(shared, change, status, words):
+    done = run(shared, "next", **{**by("nobody"), **change})
+    assert done.returncode == status
+    assert words in done.stderr and "safe" in done.stderr

@@ -1,0 +1,279 @@
+"""`receive`: uploads, real and hostile ones, and power cuts between any two steps."""
+
+# ruff: noqa: F401, F811 (pytest finds fixtures by their names)
+
+import contextlib
+import io
+import os
+import sys
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hubs import (
+    FIRST,
+    FOURTH,
+    SECOND,
+    THIRD,
+    age,
+    answer,
+    at_once,
+    empty,
+    everything,
+    given,
+    hub,
+    mine,
+    row,
+    rows_of,
+    run,
+    send,
+    tarball,
+    tree,
+    upload,
+)
+
+import labels
+from cluster.add import run as add
+from cluster.hub import Hub, now
+from cluster.receive import run as receive
+
+
+def test_an_upload_becomes_verified_rows(mine):
+    hub, (one, two) = mine
+    file, sha256 = upload(hub, [row(one, comment='a "b", ü'), row(two, "Skipped")])
+    sent = (hub / "incoming" / f".{file}.part").read_bytes()
+    done = run(hub, "receive", file, sha256.upper(), "--as", "alice")
+    assert (done.returncode, answer(done)) == (0, ["received", file, "2", "0"])
+    assert (hub / "incoming" / file).read_bytes() == sent
+    assert os.listdir(hub / "incoming") == [file]
+    assert rows_of(hub / "verified" / file) == [
+        [*labels.COLUMNS, "USER"],
+        [*row(one, comment='a "b", ü'), "alice"],
+        [*row(two, "Skipped"), "alice"],
+    ]
+    assert os.listdir(hub / "rejected") == []
+
+
+def test_receiving_twice_gives_the_same_answer_and_changes_nothing(mine):
+    hub, (one, _) = mine
+    rows = [row(one), row(Hub(hub).objids(SECOND)[0])]
+    file, sha256 = upload(hub, rows)
+    command = ("receive", file, sha256, "--as", "alice")
+    first = run(hub, *command)
+    assert answer(first)[2:] == ["1", "1"]
+    before = tree(hub)
+    assert run(hub, *command).stdout == first.stdout
+    upload(hub, rows)
+    assert run(hub, *command).stdout == first.stdout
+    assert tree(hub) == before
+    assert given(hub, "alice", FIRST) == SECOND
+    assert run(hub, *command).stdout == first.stdout, "though the other is hers by now"
+
+
+def test_what_arrived_damaged_is_thrown_away_and_asked_for_again(mine):
+    hub, (one, _) = mine
+    file, sha256 = upload(hub, [row(one)])
+    part = hub / "incoming" / f".{file}.part"
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-1])
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert done.returncode == 6 and "Send it again" in done.stderr
+    assert os.listdir(hub / "incoming") == os.listdir(hub / "verified") == []
+    assert run(hub, "receive", file, sha256, "--as", "alice").returncode == 6
+    part.write_bytes(whole)
+    assert run(hub, "receive", file, sha256, "--as", "alice").returncode == 0
+
+
+def test_two_files_of_one_name_are_both_kept_and_both_answers_stay(mine):
+    hub, (one, two) = mine
+    assert send(hub, [row(one)]) == (1, 0)
+    file, sha256 = upload(hub, [row(two), row("99")])
+    assert send(hub, [row(two), row("99")]) == (1, 1)
+    before = tree(hub)
+    second = f"alice--2026-01-02_03-04-05-{sha256[:8]}.csv"
+    assert sorted(os.listdir(hub / "incoming")) == sorted([file, second])
+    assert os.listdir(hub / "rejected") == [second]
+    assert send(hub, [row(one)]) == (1, 0)
+    assert send(hub, [row(two), row("99")]) == (1, 1)
+    assert tree(hub) == before
+    assert (hub / "people" / "alice" / f"{FIRST}.done").exists(), "both count"
+
+
+def test_bad_rows_are_set_aside_each_with_its_reason(mine):
+    hub, (one, two) = mine
+    other = Hub(hub).objids(SECOND)[0]
+    soon = (datetime.now(timezone.utc) + timedelta(hours=23)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    late = (datetime.now(timezone.utc) + timedelta(hours=25)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    bad = {
+        row(one, "Godo"): "ACTION is no label",
+        row(one, time=late): "TIME is before 2020 or in the future",
+        row(one, time="1970-01-01T00:00:07.000Z"): "TIME is before 2020 or in the future",
+        row(other): "OBJID is in no chunk that alice was given",
+        row("12345"): "OBJID is in no chunk that alice was given",
+        row("x/../y"): "OBJID is not 1 to 32 digits",
+    }
+    rows = [row(one), *bad, ("short", "row"), row(two, time=soon), row(one, "Marginal")]
+    assert send(hub, rows) == (2, 7)
+    verified = rows_of(hub / "verified" / "alice--2026-01-02_03-04-05.csv")[1:]
+    assert [line[:2] for line in verified] == [[two, "Good"], [one, "Marginal"]], "the last counts"
+    header, *rejected = rows_of(hub / "rejected" / "alice--2026-01-02_03-04-05.csv")
+    assert header == [*labels.COLUMNS, "REASON"]
+    assert rejected == [
+        *[[*line, reason] for line, reason in bad.items()],
+        ["", "", "short,row", "", "", "", "the line is no row, or has no end"],
+    ]
+
+
+def test_hostile_bytes_cost_their_own_lines_only(mine):
+    hub, (one, two) = mine
+    good = ",".join(row(one)).encode()
+    lines = [
+        ",".join(labels.COLUMNS).encode(),
+        b"\x00\xff\xfe",
+        b'"' * 5,
+        b"",
+        b"x" * 200_000,
+        good,
+    ]
+    torn = ",".join(row(two)).encode()
+    lines += [good.replace(b"1.50", b'"\r1.50"'), b'"1\r2",Good,"a\rb","\0","\r",1', b"\0,\r," * 3]
+    for _ in range(2):
+        assert send(hub, (), text=b"\n".join([*lines, torn])) == (1, 7)
+    assert send(hub, (), at="2026-01-02_03-04-06", text=b"") == (0, 0)
+
+
+def test_a_row_finds_its_chunk_under_any_stamp(mine):
+    hub, (one, _) = mine
+    assert send(hub, [row(one, stamp="renamed")]) == (1, 0)
+    assert rows_of(hub / "verified" / "alice--2026-01-02_03-04-05.csv")[1][4] == "drop"
+
+
+@pytest.mark.parametrize("stamp", ["drop", "other"])
+def test_receive_reads_the_chunk_of_a_rows_drop_first(mine, tmp_path, capsys, stamp):
+    hub, (one, _) = mine
+    add(hub, [str(tarball(tmp_path / "x.tar.gz", ["100", "101"]))], stamp="other")
+    assert len(everything(hub, "alice")) == 5
+    objid = {"drop": Hub(hub).objids(FOURTH)[0], "other": "100"}[stamp]
+    for name in {FIRST, SECOND, THIRD, FOURTH, "chunk--00005--other"}:
+        if not (name == FOURTH if stamp == "drop" else name.endswith(stamp)):
+            (hub / "metadata" / f"{name}.csv").unlink()
+    assert send(hub, [row(objid, stamp=stamp)]) == (1, 0)
+
+
+@pytest.mark.parametrize("step", ["incoming", "rejected", "verified", "noted"])
+def test_a_power_cut_after_any_step_heals_when_the_file_comes_again(mine, step):
+    hub, (one, two) = mine
+    send(hub, [row(one)], at="2026-01-01_00-00-00")
+    rows = [row(two), row("99")]
+    file, sha256 = upload(hub, rows)
+    assert answer(run(hub, "receive", file, sha256, "--as", "alice"))[2:] == ["1", "1"]
+    whole = tree(hub)
+    (hub / "people" / "alice" / f"{FIRST}.done").unlink()
+    later = ["noted", "verified", "rejected", "incoming"]
+    for undone in later[: later.index(step)]:
+        if undone == "noted":
+            (hub / "people" / "alice" / f"{FIRST}.2026-01-02_03-04-05").unlink()
+        else:
+            (hub / undone / file).unlink()
+    if step == "incoming":  # what the half-done try thought bad may be good by now
+        (hub / "rejected" / file).write_text("of another opinion\n")
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert answer(done)[2:] == ["1", "1"]
+    now = tree(hub)
+    closed = f"people/alice/{FIRST}.done"
+    assert now.pop(closed) and whole.pop(closed)
+    assert now == whole
+
+
+def test_what_a_crash_left_in_rejected_goes_when_nothing_is_rejected(mine):
+    hub, (one, _) = mine
+    (hub / "rejected" / "alice--2026-01-02_03-04-05.csv").write_text("of another opinion\n")
+    assert send(hub, [row(one)]) == send(hub, [row(one)]) == (1, 0)
+    assert os.listdir(hub / "rejected") == []
+
+
+def test_a_claim_closes_when_all_is_dealt_with_over_several_uploads(mine):
+    hub, (one, two) = mine
+    assert send(hub, [row(one)], at="2026-01-02_00-00-00") == (1, 0)
+    assert given(hub, "alice") == FIRST
+    assert send(hub, [row(one), row("99")], at="2026-01-02_00-00-01") == (1, 1)
+    assert given(hub, "alice") == FIRST
+    assert send(hub, [row(two, "Skipped")], at="2026-01-02_00-00-02") == (1, 0)
+    assert given(hub, "alice") == SECOND
+    assert given(hub, "bob") == FIRST, "and only hers"
+
+
+def test_labels_that_come_after_a_claim_expired_count(mine):
+    hub, objids = mine
+    age(hub / "claims" / FIRST / "1", 99)
+    age(hub / "people" / "alice" / FIRST, 99)
+    assert send(hub, [row(objid) for objid in objids]) == (2, 0)
+
+
+def test_only_a_plain_file_of_ones_own_is_taken_in(mine, tmp_path):
+    hub, (one, _) = mine
+    file, sha256 = upload(hub, [row(one)])
+    part = hub / "incoming" / f".{file}.part"
+    part.rename(tmp_path / "elsewhere")
+    part.symlink_to(tmp_path / "elsewhere")
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert done.returncode == 1 and not (hub / "incoming" / file).exists()
+    part.unlink()
+    os.mkfifo(part)
+    done = run(hub, "receive", file, sha256, "--as", "alice", timeout=20)
+    assert done.returncode == 1 and "not a plain file" in done.stderr
+    part.unlink()
+    with part.open("wb") as big:
+        big.truncate((64 << 20) + 1)
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert done.returncode == 1 and "larger than" in done.stderr
+    assert os.listdir(hub / "verified") == []
+
+
+def receive_quietly(hub, file, sha256):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        receive(hub, file, sha256, "alice")
+    return told.getvalue()
+
+
+def test_one_upload_received_by_six_processes_at_once_is_kept_once(mine):
+    hub, (one, two) = mine
+    for second in range(5):
+        at = f"2026-01-02_03-04-0{second}"
+        file, sha256 = upload(hub, [row(one), row(two)], at=at)
+        found = at_once(receive_quietly, *[(hub, file, sha256)] * 6)
+        answers = {told.splitlines()[-1] for _, told in found}
+        # the part is gone after the first; who comes too late for it finds what was kept
+        assert answers == {f"artifactspy-1 received {file} 2 0"}
+        assert sorted(os.listdir(hub / "incoming"))[second:] == [file]
+
+
+def test_what_another_process_took_in_a_moment_ago_is_answered(mine, monkeypatch):
+    hub, (one, _) = mine
+    file, sha256 = upload(hub, [row(one)])
+    module = sys.modules["cluster.receive"]
+    read, first = module.read_owned, []
+
+    def late(path, *limit):
+        if path.name == f".{file}.part":
+            monkeypatch.setattr(module, "read_owned", read)
+            first.append(receive_quietly(hub, file, sha256))
+        return read(path, *limit)
+
+    monkeypatch.setattr(module, "read_owned", late)
+    assert [receive_quietly(hub, file, sha256)] == first
+    assert os.listdir(hub / "incoming") == [file]
+
+
+def test_an_upload_is_kept_where_links_are_not_known(mine, monkeypatch):
+    hub, (one, _) = mine
+
+    def refuse(*_):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for action in ("Good", "Other"):
+        file, sha256 = upload(hub, [row(one, action)])
+        assert receive_quietly(hub, file, sha256).endswith(f"received {file} 1 0\n")
+    assert len(os.listdir(hub / "incoming")) == 2
+    assert b"Good" in (hub / "incoming" / file).read_bytes()
