@@ -12,6 +12,7 @@ import sys
 import pytest
 from conftest import ROOT
 from hubs import (
+    copy_clone,
     empty,
     hub,
     run,
@@ -109,3 +110,58 @@ def test_names_are_checked_before_they_become_paths(hub):
         assert run(hub, "receive", file, sha, "--as", "..").returncode == 2
     assert run(hub, "receive", "a--2026-01-02_03-04-05.csv", "../x", "--as", "a").returncode == 2
     assert tree(hub) == before
+
+
+NEW_VERB = '''"""A new verb."""
+
+import sys
+
+VERB = "{verb}"
+HELP = "tell how it is"
+EXAMPLE = "--loudly"
+
+
+def options(parser):
+    parser.add_argument("--loudly", action="store_true", help="so that all hear it")
+
+
+def run(folder, loudly):
+    print(folder, loudly, *sorted(name for name in sys.modules if name.startswith("cluster.")))
+    return 3
+'''
+
+
+def test_a_new_verb_is_one_file_and_no_other_is_imported(hub, tmp_path):
+    clone = copy_clone(tmp_path / "clone")
+    (clone / "cluster" / "anew.py").write_text(NEW_VERB.format(verb="new"))
+    (clone / "cluster" / "none.py").write_text('"""No verb."""\n\nHELP = "x"\n')
+
+    def ask(*words):
+        command = [sys.executable, "-m", "cluster", *words]
+        return subprocess.run(command, cwd=clone, capture_output=True, text=True)
+
+    done = ask("new", hub, "--loudly")
+    assert (done.returncode, done.stdout) == (3, f"{hub} True cluster.anew cluster.hub\n")
+    assert re.search(r"^    check .*\n    new  +tell how it is\n", ask("--help").stdout, re.M)
+    assert "Tell how it is.\n" in ask("new", "--help").stdout
+    assert "Example: python3 -m cluster new /data/hub --loudly\n" in ask("new", "--help").stdout
+    assert ask("none", hub).returncode == ask("terminal", hub).returncode == 2
+
+
+def test_every_module_that_runs_is_a_verb_and_says_what_it_does(empty):
+    text = run(empty, "--help").stdout
+    told = re.findall(r"^    (\w+)", text, re.M)
+    flow = "init add import next receive collect status report consensus export check"
+    assert told == flow.split()
+    sources = [path.read_text() for path in (ROOT / "cluster").glob("[a-z]*.py")]
+    assert sum("\ndef run(" in source for source in sources) == len(told)
+
+
+def test_what_a_login_node_runs_imports_the_standard_library_only(hub):
+    """Not even where numpy is there: it takes longer than all that they do."""
+    code = "import sys; from cluster.__main__ import main; main()\n"
+    code += "print('numpy' in sys.modules, 'sqlite3' in sys.modules, file=sys.stderr)"
+    for verb in ("status", "next", "collect", "check"):
+        command = [sys.executable, "-c", code, verb, hub]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.stderr == "False False\n", verb
