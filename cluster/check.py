@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import labels
+import labelfile
 import stamps
 from cluster import verified
 from cluster.claims import Claim, is_live, read_claim
@@ -91,7 +91,7 @@ def violations(hub: Hub) -> Iterator[str]:
         yield from _uploads(hub, folder, chunks, dealt)
     yield from _people(hub, chunks, claims, dealt)
     for path in _entries(hub.folder / "agreement"):
-        if not labels.is_user(path.name) or read_agreement(hub, path.name) is None:
+        if not labelfile.is_user(path.name) or read_agreement(hub, path.name) is None:
             yield f"{_short(hub, path)}: it is no agreement of a person; collect makes it anew"
 
 
@@ -339,7 +339,7 @@ def _rows(hub: Hub, path: Path, home: Mapping[str, str], dealt: Dealt) -> Iterat
         if (
             label is None
             or label.user != user
-            or labels.check(label.row)
+            or labelfile.check(label.row)
             or home.get(label.row.objid) != label.row.metadata_stamp
         ):
             bad += 1
@@ -355,7 +355,7 @@ def _people(hub: Hub, chunks: Chunks, claims: Claims, dealt: Dealt) -> Iterator[
     for person in _entries(hub.folder / "people"):
         user = person.name
         info = person.lstat()
-        if not stat.S_ISDIR(info.st_mode) or not labels.is_user(user):
+        if not stat.S_ISDIR(info.st_mode) or not labelfile.is_user(user):
             yield f"people/{user}: it is no person's folder"
             continue
         if info.st_uid != hub.owner and account_name(info.st_uid) != user:

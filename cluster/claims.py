@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import labels
+import labelfile
 from cluster.hub import Hub, HubError, account_name, now, read_owned
 
 
@@ -48,7 +48,7 @@ def read_claim(path: str | Path, owner: int | None = None) -> Claim:
             user, text = data.decode().split()
             at = datetime.fromisoformat(text.replace("Z", "+00:00"))
             known = owner in (None, writer) or account_name(writer) == user
-            if len(text) == 20 and labels.is_user(user) and known:
+            if len(text) == 20 and labelfile.is_user(user) and known:
                 return Claim(user, at.timestamp())
         except (OSError, HubError, ValueError):
             pass

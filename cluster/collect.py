@@ -15,6 +15,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import disk
+import labelfile
 import labels
 from cluster.hub import Hub, HubError, read_owned, table
 from cluster.terminal import counted
@@ -40,7 +41,7 @@ def run(folder: str | os.PathLike[str]) -> int:
     rows, truth, expert = gather(hub), gold_truth(hub), len(expert_rows(hub))
     keys = sorted(rows, key=lambda key: (int(key[1]), key[1], key[0]))
     lines = ((user, *rows[user, objid]) for user, objid in keys)
-    disk.write_whole(hub.folder / "labels.csv", table(("USER", *labels.COLUMNS), lines))
+    disk.write_whole(hub.folder / "labels.csv", table(("USER", *labelfile.COLUMNS), lines))
     _write_agreements(hub, rows, truth)
     given = [key for key, row in rows.items() if row.action != labels.SKIPPED]
     people, detections = {user for user, _ in given}, {objid for _, objid in given}

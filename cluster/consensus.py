@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 import disk
-import labels
+import labelfile
 from cluster import dawid_skene, verified, votes
 from cluster.hub import Hub, table
 from cluster.terminal import counted
@@ -82,7 +82,7 @@ def weigh(given: Votes, expert: Mapping[str, int], method: str = DEFAULT) -> Con
     return METHODS[method].weigh(given, expert)
 
 
-def of_rows(rows: verified.Rows, expert: Mapping[str, labels.Row]) -> Consensus:
+def of_rows(rows: verified.Rows, expert: Mapping[str, labelfile.Row]) -> Consensus:
     """Return the consensus of what `verified.gather` and `verified.expert_rows` return."""
     return weigh(votes.of_rows(rows), votes.truth(expert))
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import disk
-import labels
+import labelfile
 import stamps
 from cluster import chunks, claims, verified
 from cluster.drop import Drop
@@ -59,7 +59,7 @@ class _Label(NamedTuple):
     """A good row of a table: the line it begins in, what it is in the hub, and TIME as it stood."""
 
     line: int
-    row: labels.Row
+    row: labelfile.Row
     time: str
 
 
@@ -213,7 +213,7 @@ def _stamp(batch: Path) -> str:
 def _read_table(path: Path, zone: tzinfo) -> _Table:
     """Read a table, and part its good rows from the bad ones, but for whether the hub has them."""
     match = _TABLE.fullmatch(path.name)
-    if match is None or not labels.is_user(match[1]):
+    if match is None or not labelfile.is_user(match[1]):
         raise stamps.StampError("it is neither USER--….csv nor batch--NNNNN--STAMP.tar.gz")
     try:
         if path.stat().st_size > FILE_LIMIT or not path.is_file():
@@ -238,7 +238,7 @@ def _read_table(path: Path, zone: tzinfo) -> _Table:
             continue
         told = dict(zip(header, map(str.strip, record.fields)))
         comment = "".join(c if c.isprintable() else " " for c in told["COMMENT"])
-        row = labels.Row(
+        row = labelfile.Row(
             objid=told["OBJID"],
             action=told["ACTION"],
             comment=" ".join(comment.split()),
@@ -252,7 +252,7 @@ def _read_table(path: Path, zone: tzinfo) -> _Table:
             continue
         local = max(local, moment.wall)
         label = row._replace(time=moment.at.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
-        reason = labels.check(label)
+        reason = labelfile.check(label)
         if reason is None and not _EARLIEST <= moment.at <= latest:
             reason = "TIME is before 2000 or in the future"
         if reason is not None:
@@ -293,7 +293,7 @@ def _records(text: str) -> Iterator[_Record]:
                     break
         place = first + 1 if fields is None else end
         if lines[first].strip():
-            yield _Record(first + 1, fields, lines[first][: labels.COMMENT_LIMIT])
+            yield _Record(first + 1, fields, lines[first][: labelfile.COMMENT_LIMIT])
 
 
 def _moment(text: str, zone: tzinfo) -> _Moment | None:

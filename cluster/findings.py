@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+import labelfile
 import labels
 from cluster import consensus, votes
 from cluster.hub import Hub, detections
@@ -120,8 +121,8 @@ class Findings(NamedTuple):
     overruled: list[Case]
     overrulings: int
     uncertain: list[Case]
-    said: dict[str, list[tuple[str, labels.Row]]]
-    expert: dict[str, labels.Row]
+    said: dict[str, list[tuple[str, labelfile.Row]]]
+    expert: dict[str, labelfile.Row]
     gold: int
     answered: int
 
@@ -142,7 +143,7 @@ def find(hub: Hub) -> Findings:
     answers = Counter(objid for (_, objid), row in rows.items() if row.action != labels.SKIPPED)
     uncertain = _uncertain(found, expert, answers)
     cases = (*dissents[:CASES], *overrulings[:CASES], *uncertain)
-    said: dict[str, list[tuple[str, labels.Row]]] = {case.objid: [] for case in cases}
+    said: dict[str, list[tuple[str, labelfile.Row]]] = {case.objid: [] for case in cases}
     for (user, objid), row in sorted(rows.items()):
         if objid in said:
             said[objid].append((user, row))
@@ -207,7 +208,7 @@ def _persons(rows: Rows, truth: Mapping[str, str], given: Votes, alone: Floats) 
     """Return a `Person` for each, the best first: by the interval's lower end, then by labels."""
     shared = Counter(given.person[~np.isnan(alone[:, 0])].tolist())
     agreed = Counter(given.person[_winner(alone) == given.answer].tolist())
-    by_user: dict[str, list[labels.Row]] = {}
+    by_user: dict[str, list[labelfile.Row]] = {}
     for (user, _), row in rows.items():
         by_user.setdefault(user, []).append(row)
     people = [
@@ -233,9 +234,9 @@ def _winner(posterior: Floats) -> Ints:
 
 
 def _person(
-    user: str, rows: list[labels.Row], truth: Mapping[str, str], agreed: int, shared: int
+    user: str, rows: list[labelfile.Row], truth: Mapping[str, str], agreed: int, shared: int
 ) -> Person:
-    rows.sort(key=lambda row: (labels.given_at(row), row.objid))
+    rows.sort(key=lambda row: (labelfile.given_at(row), row.objid))
     kept = [row for row in rows if row.action != labels.SKIPPED]
     matrix = np.zeros((len(CLASSES), len(CLASSES) + 1), int)
     for row in kept:
@@ -264,12 +265,12 @@ def _person(
     )
 
 
-def _seconds(kept: Iterable[labels.Row]) -> list[float]:
+def _seconds(kept: Iterable[labelfile.Row]) -> list[float]:
     """Return how long these labels took. 0 is what stands where nobody measured it."""
     return [value for value in (float(row.seconds) for row in kept) if value > 0]
 
 
-def _half(kept: list[labels.Row], truth: Mapping[str, str]) -> Half:
+def _half(kept: list[labelfile.Row], truth: Mapping[str, str]) -> Half:
     seconds = _seconds(kept)
     compared = [row for row in kept if row.objid in truth and labels.is_vote(row.action)]
     right = sum(row.action == truth[row.objid] for row in compared)
@@ -334,7 +335,7 @@ def _overruled(found: Consensus, together: Floats, classes: Sequence[str]) -> li
 
 
 def _uncertain(
-    found: Consensus, expert: Mapping[str, labels.Row], answers: Mapping[str, int]
+    found: Consensus, expert: Mapping[str, labelfile.Row], answers: Mapping[str, int]
 ) -> list[Case]:
     """List the detections of largest entropy that have two answers or more, Unsure among them.
 
@@ -414,7 +415,7 @@ def short(name: str) -> str:
     return name
 
 
-def tally(said: Iterable[tuple[str, labels.Row]], name: Callable[[str], str] = short) -> str:
+def tally(said: Iterable[tuple[str, labelfile.Row]], name: Callable[[str], str] = short) -> str:
     """Return how often each answer was given, as text: ``2 Good, 1 Unsure``."""
     counts = Counter(name(row.action) for _, row in said)
     return ", ".join(f"{count} {name}" for name, count in counts.most_common())

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import disk
-import labels
+import labelfile
 
 USAGE, NOTHING_LEFT, NOT_ALLOWED, DAMAGED, REFUSED = 2, 3, 5, 6, 7  # exit statuses, with 0 and 1
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # as the hub writes it, UTC
@@ -131,7 +131,7 @@ class Hub:
                 "Your labels are safe where they are.",
                 REFUSED,
             )
-        if not labels.is_user(user):
+        if not labelfile.is_user(user):
             raise HubError(
                 f"The hub cannot keep anyone under the name {user!r}: a name has 1 to 32 letters, "
                 "digits and ._- without --, and begins with a letter, a digit or _. Your labels "

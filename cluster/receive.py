@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import disk
-import labels
+import labelfile
 import stamps
 from cluster import claims, verified
 from cluster.collect import read_agreement
@@ -80,7 +80,7 @@ def run(folder: str | os.PathLike[str], file: str, sha256: str, as_user: str | N
         See `Hub.speaker`.
     """
     hub = Hub(folder)
-    user, sha256 = labels.user_of(file), sha256.lower()
+    user, sha256 = labelfile.user_of(file), sha256.lower()
     if user is None or not _SHA256.fullmatch(sha256):
         raise HubError(
             f"{file!r} with the sum {sha256!r} is no label file and its SHA-256: nothing was taken "
@@ -116,7 +116,7 @@ class _Upload(NamedTuple):
 
     verified: int
     rejected: int
-    good: list[labels.Row]
+    good: list[labelfile.Row]
 
 
 def _keep(part: Path, folder: Path, file: str, sha256: str) -> tuple[str, bytes]:
@@ -177,12 +177,12 @@ def _settled(hub: Hub, tray: Path, name: str) -> _Upload | None:
 def _verify(given: _Given, tray: Path, name: str, data: bytes) -> _Upload:
     """Part the good rows from the bad ones, and write both down."""
     latest = time.time() + 86400  # as wrong as clocks and time zones go
-    good: dict[str, labels.Row] = {}
+    good: dict[str, labelfile.Row] = {}
     bad = []
-    rows, torn = labels.parse(data)
+    rows, torn = labelfile.parse(data)
     for row in rows:
-        reason, found = labels.check(row), None
-        if reason is None and not _EARLIEST <= labels.given_at(row) <= latest:
+        reason, found = labelfile.check(row), None
+        if reason is None and not _EARLIEST <= labelfile.given_at(row) <= latest:
             reason = "TIME is before 2020 or in the future"
         if reason is None:
             found = given.find(row.objid, row.metadata_stamp)
@@ -195,7 +195,7 @@ def _verify(given: _Given, tray: Path, name: str, data: bytes) -> _Upload:
         good.pop(row.objid, None)  # the last row counts, and stands where it came
         good[row.objid] = row
     for line in filter(bytes.strip, torn):
-        text = line[: labels.COMMENT_LIMIT].decode("utf-8", "replace")
+        text = line[: labelfile.COMMENT_LIMIT].decode("utf-8", "replace")
         row = verified.BLANK._replace(comment=text)
         bad.append(Rejected(row, "the line is no row, or has no end"))
     kept = [*good.values()]
@@ -242,7 +242,7 @@ class _Given:
         return self._found.get(objid)
 
 
-def _close_claims(given: _Given, name: str, good: list[labels.Row]) -> None:
+def _close_claims(given: _Given, name: str, good: list[labelfile.Row]) -> None:
     """Note what these rows dealt with, and close the claims on chunks of which nothing is left."""
     hub, person = given.hub, given.hub.person(given.user)
     dealt: dict[str, set[str]] = {}

@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Collection
 
 import disk
+import labelfile
 import labels
 import stamps
 from cluster import chunks
@@ -76,7 +77,7 @@ def _write_votes(hub: Hub, name: str, rows: Rows, wanted: set[str]) -> None:
 
 def _disputed(
     rows: Rows,
-    answered: dict[str, labels.Row],
+    answered: dict[str, labelfile.Row],
     known: Collection[str],
 ) -> list[str]:
     """Return the detections that need the expert, but for the known ones: those most in need first.

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
+import labelfile
 import labels
 from cluster.claims import is_live, read_claim
 from cluster.hub import Hub, Listed, detections
@@ -96,7 +97,7 @@ def _print_chunks(
 def _people(hub: Hub) -> Iterator[str]:
     """Go through the names of those who have a folder in people/."""
     for person in (hub.folder / "people").iterdir():
-        if labels.is_user(person.name) and not person.is_symlink() and person.is_dir():
+        if labelfile.is_user(person.name) and not person.is_symlink() and person.is_dir():
             yield person.name
 
 
@@ -113,7 +114,7 @@ def _pace(rows: Rows, now: float) -> _Pace:
 
     It is for a week; where the first label of all is younger, since that, but one day at least.
     """
-    times = {key: labels.given_at(row) for key, row in rows.items()}
+    times = {key: labelfile.given_at(row) for key, row in rows.items()}
     last: dict[str, float] = {}
     for (user, _), at in times.items():
         last[user] = max(at, last.get(user, at))
@@ -129,7 +130,7 @@ def _pace(rows: Rows, now: float) -> _Pace:
 
 
 def _left(
-    chunks: Iterable[Listed], rows: Iterable[labels.Row], needed: int, since: float, now: float
+    chunks: Iterable[Listed], rows: Iterable[labelfile.Row], needed: int, since: float, now: float
 ) -> str:
     """Return the line that tells how many detections are left, and how many days that takes.
 
@@ -139,7 +140,7 @@ def _left(
     total = detections(chunks)
     times: dict[str, list[float]] = {}
     for row in rows:
-        times.setdefault(row.objid, []).append(labels.given_at(row))
+        times.setdefault(row.objid, []).append(labelfile.given_at(row))
     useful = [sorted(several)[:needed] for several in times.values()]
     left = max(0, total - sum(len(several) == needed for several in useful))
     answers = max(0, total * needed - sum(map(len, useful)))

@@ -17,27 +17,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 import disk
+import labelfile
 import labels
 from cluster.hub import FILE_LIMIT, Hub, HubError, account_name, parsed, read_owned, table
 
 UPLOAD = re.compile(r"(.+)--([0-9]{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?:-[0-9a-f]{8})?)\.csv", re.ASCII)
-COLUMNS = (*labels.COLUMNS, "USER")
-REJECTED = (*labels.COLUMNS, "REASON")
-Rows = Mapping[tuple[str, str], labels.Row]  # by USER and OBJID
-BLANK = labels.Row(*("" for _ in labels.COLUMNS))  # for what is known of a line that is no row
+COLUMNS = (*labelfile.COLUMNS, "USER")
+REJECTED = (*labelfile.COLUMNS, "REASON")
+Rows = Mapping[tuple[str, str], labelfile.Row]  # by USER and OBJID
+BLANK = labelfile.Row(*("" for _ in labelfile.COLUMNS))  # what is known of a line that is no row
 
 
 class Verified(NamedTuple):
     """A row of verified/: a label, and whose it is."""
 
-    row: labels.Row
+    row: labelfile.Row
     user: str
 
 
 class Rejected(NamedTuple):
     """A row of rejected/: what came, and why it is no label."""
 
-    row: labels.Row
+    row: labelfile.Row
     reason: str
 
 
@@ -60,7 +61,7 @@ def read(path: Path) -> Read:
     header = next(lines, [])
     if "OBJID" not in header:  # whatever else stands there, the columns are those of today
         header = [*COLUMNS]
-    width, defaults = len(header), [*labels.Row(), ""]
+    width, defaults = len(header), [*labelfile.Row(), ""]
     # a column that the header lacks is looked for behind the line, where the defaults are put
     pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(
         *(
@@ -72,7 +73,7 @@ def read(path: Path) -> Read:
     for line in lines:
         if len(line) == width:
             *fields, user = pick(line + defaults)
-            rows.append(Verified(labels.Row._make(fields), user))
+            rows.append(Verified(labelfile.Row._make(fields), user))
         else:
             rows.append(None)
     return Read(owner, rows)
@@ -114,7 +115,7 @@ def _set_aside(path: Path, why: str) -> None:
 def user_of(file: str) -> str | None:
     """Return whose upload has this name, or None if it is no name of one."""
     match = UPLOAD.fullmatch(file)
-    return match[1] if match and labels.is_user(match[1]) else None
+    return match[1] if match and labelfile.is_user(match[1]) else None
 
 
 def gather(hub: Hub) -> Rows:
@@ -126,19 +127,19 @@ def gather(hub: Hub) -> Rows:
     Returns
     -------
     dict
-        (USER, OBJID) -> `labels.Row`, the latest by TIME; of equal ones that of the last file.
+        (USER, OBJID) -> `labelfile.Row`, the latest by TIME; of equal ones that of the last file.
     """
     return _latest(hub, hub.folder)
 
 
-def expert_rows(hub: Hub) -> dict[str, labels.Row]:
-    """Read what the expert had verified: Object ID -> the latest `labels.Row`, of any ACTION."""
+def expert_rows(hub: Hub) -> dict[str, labelfile.Row]:
+    """Read what the expert had verified: Object ID -> the latest `labelfile.Row`, of any ACTION."""
     rows = _latest(hub, hub.folder / "expert")
     return {objid: row for (user, objid), row in rows.items() if user == hub.expert}
 
 
-def rows_of(hub: Hub, user: str) -> dict[str, labels.Row]:
-    """Read what a speaker had verified: Object ID -> the latest `labels.Row`."""
+def rows_of(hub: Hub, user: str) -> dict[str, labelfile.Row]:
+    """Read what a speaker had verified: Object ID -> the latest `labelfile.Row`."""
     rows = _latest(hub, hub.tray(user), user, lambda *_: None)  # `collect` tells
     return {objid: row for (_, objid), row in rows.items()}
 
@@ -157,7 +158,7 @@ def gold_truth(hub: Hub) -> dict[str, str]:
 def _latest(
     hub: Hub, tray: Path, only: str | None = None, tell: Callable[[Path, str], None] = _set_aside
 ) -> Rows:
-    rows: dict[tuple[str, str], labels.Row] = {}
+    rows: dict[tuple[str, str], labelfile.Row] = {}
     for path in sorted((tray / "verified").iterdir()):
         match = UPLOAD.fullmatch(path.name)
         if match is None or only not in (None, match[1]):
@@ -172,11 +173,11 @@ def _latest(
             tell(path, f"was written by {account_name(owner)}")
             continue
         for label in found:
-            if label is None or label.user != user or labels.check(label.row):
+            if label is None or label.user != user or labelfile.check(label.row):
                 tell(path, "has a row that is no verified label, and without that row")
                 continue
             row = label.row
             old = rows.get((user, row.objid))
-            if old is None or labels.given_at(row) >= labels.given_at(old):
+            if old is None or labelfile.given_at(row) >= labelfile.given_at(old):
                 rows[user, row.objid] = row
     return rows

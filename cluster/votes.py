@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+import labelfile
 import labels
 from cluster.verified import Rows
 
@@ -90,7 +91,7 @@ def of_rows(rows: Rows) -> Votes:
     return Votes(objids, people, *given.T)
 
 
-def truth(rows: Mapping[str, labels.Row]) -> dict[str, int]:
+def truth(rows: Mapping[str, labelfile.Row]) -> dict[str, int]:
     """Return what `verified.expert_rows` amounts to: Object ID -> index of the class."""
     return {objid: INDEX[row.action] for objid, row in rows.items() if row.action in INDEX}
 

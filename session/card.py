@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import disk
+import labelfile
 import labels
 import stamps
 from look import Look
@@ -32,7 +33,7 @@ def save(
     chunk: str,
     triplet: Sequence[Stamp],
     look: Look,
-    answer: labels.Row | None,
+    answer: labelfile.Row | None,
 ) -> str:
     """Write a card of a detection, under a name of its own; return where, as a sentence."""
     when = datetime.now(timezone.utc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import labels
+import labelfile
 
 OFFERED = 9  # so that one digit is enough
 
@@ -28,15 +28,15 @@ class Comments:
 
         Raises
         ------
-        labels.LabelError
+        labelfile.LabelError
             It is too long, or there is no comment of that number.
         """
-        line = labels.clean_comment(text)
+        line = labelfile.clean_comment(text)
         offered = self.offered
         if not line.isdecimal():  # a number alone is a slip: who would know what it meant?
             return line
         if len(line) == 1 and 0 < int(line) <= len(offered):
             return offered[int(line) - 1]
-        raise labels.LabelError(
+        raise labelfile.LabelError(
             f"There is no comment {line[:9]}: nothing was labelled, please say it in words."
         )

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
+import labelfile
 import labels
 from session.settings import SessionError
 
@@ -93,7 +94,7 @@ class Folder:
     def _label_files(self, places: Iterable[str]) -> list[Path]:
         files = [path for place in places for path in self.place(place).glob("*--*.csv")]
         return [
-            path for path in files if labels.user_of(path.name) == self._user and path.is_file()
+            path for path in files if labelfile.user_of(path.name) == self._user and path.is_file()
         ]
 
     def of_label_files(self, function: Callable[[list[Path]], T], *places: str) -> T:
@@ -126,16 +127,15 @@ class Folder:
         SessionError
             The folder cannot be written to.
         """
-        left = [path for path in self.place("open").glob("*--*.csv") if labels.true_name(path.name)]
-        copies = [
-            path
-            for path in self.place("waiting").glob("*--*.csv")
-            if labels.true_name(path.name) and not labels.user_of(path.name)
-        ]
+        left, waiting = (
+            [path for path in self.place(place).glob("*--*.csv") if labelfile.true_name(path.name)]
+            for place in ("open", "waiting")
+        )
+        copies = [path for path in waiting if not labelfile.user_of(path.name)]
         said = []
         try:
             for path in left + copies:
-                _, torn = labels.settle(path, self.place("waiting"))
+                _, torn = labelfile.settle(path, self.place("waiting"))
                 log.warning("%s was left behind, and is settled", path)
                 if torn:
                     said.append(f"A part of {path.name} cannot be read: it is kept as {torn}.")
@@ -152,16 +152,16 @@ class Folder:
             "the labels there are safe. Make room or make it writable, then start again."
         )
 
-    def latest(self, objids: set[str]) -> dict[str, labels.Row]:
+    def latest(self, objids: set[str]) -> dict[str, labelfile.Row]:
         """Find what was answered last for each of some detections: Object ID -> row."""
-        return self.of_label_files(lambda files: labels.latest(files, objids), *PLACES)
+        return self.of_label_files(lambda files: labelfile.latest(files, objids), *PLACES)
 
     def all_acknowledged(self, objids: set[str]) -> bool:
         """Tell whether the hub has taken in all rows of some detections."""
 
-        def answered(files: list[Path]) -> dict[str, labels.Row]:
+        def answered(files: list[Path]) -> dict[str, labelfile.Row]:
             whole = [path for path in files if not path.with_suffix(".rejected").exists()]
-            return labels.latest(whole, objids)
+            return labelfile.latest(whole, objids)
 
         return objids <= self.of_label_files(answered, "sent").keys()
 
@@ -172,13 +172,13 @@ class Folder:
 
         def count(files: list[Path]) -> set[str]:
             recent = [path for path in files if path.stat().st_mtime >= midnight]
-            rows = [entry for path in recent for entry in labels.read(path).rows]
+            rows = [entry for path in recent for entry in labelfile.read(path).rows]
             return {
                 entry.objid
                 for entry in rows
-                if labels.check(entry) is None
+                if labelfile.check(entry) is None
                 and entry.action != labels.SKIPPED
-                and labels.given_at(entry) >= midnight
+                and labelfile.given_at(entry) >= midnight
             }
 
         return self.of_label_files(count, *PLACES)
@@ -187,7 +187,7 @@ class Folder:
         """Count the detections whose labels the hub does not have yet."""
 
         def count(files: list[Path]) -> int:
-            rows = [entry for path in files for entry in labels.read(path).rows]
+            rows = [entry for path in files for entry in labelfile.read(path).rows]
             return len({entry.objid for entry in rows if entry.action != labels.SKIPPED})
 
         return self.of_label_files(count, "open", "waiting")
@@ -201,10 +201,10 @@ class Folder:
         paths = (self._data / "labels" / place / name for place in reversed(PLACES))
         return next((path for path in paths if path.exists()), None)
 
-    def new_file(self) -> labels.LabelFile:
-        """Make the file that a session writes; raises `labels.LabelError` if it cannot."""
+    def new_file(self) -> labelfile.LabelFile:
+        """Make the file that a session writes; raises `labelfile.LabelError` if it cannot."""
         others = [self.place(place) for place in PLACES[1:]]
-        return labels.LabelFile(self.place("open"), self._user, others)
+        return labelfile.LabelFile(self.place("open"), self._user, others)
 
 
 class Record:
@@ -212,19 +212,19 @@ class Record:
 
     def __init__(self, folder: Folder):
         self._folder = folder
-        self._file: labels.LabelFile | None = None
-        self._owed: list[labels.Row] = []
+        self._file: labelfile.LabelFile | None = None
+        self._owed: list[labelfile.Row] = []
 
-    def owe(self, *rows: labels.Row) -> None:
+    def owe(self, *rows: labelfile.Row) -> None:
         """Keep rows that the next `append` writes: the disk may have no room for them now."""
         self._owed += rows
 
-    def append(self, *rows: labels.Row) -> None:
+    def append(self, *rows: labelfile.Row) -> None:
         """Write what is owed and these rows, and wait until they are on the disk.
 
         Raises
         ------
-        labels.LabelError
+        labelfile.LabelError
             They are not there; what is owed stays owed.
         """
         if self._file is None:
@@ -235,12 +235,12 @@ class Record:
     def settle(self) -> None:
         """Close the file, and settle it to be sent."""
         if self._owed:
-            with contextlib.suppress(labels.LabelError):  # the next session skips them again
+            with contextlib.suppress(labelfile.LabelError):  # the next session skips them again
                 self.append()
         if self._file is not None:
             self._file.append()  # if it went away meanwhile, it is written anew
             self._file.close()
-            labels.settle(self._file.path, self._folder.place("waiting"))
+            labelfile.settle(self._file.path, self._folder.place("waiting"))
 
     @property
     def path(self) -> Path | None:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Union
 
-import labels
+import labelfile
 import stamps
 from look import Look
 from session import verdict
@@ -58,7 +58,7 @@ class Opened(NamedTuple):
     incomplete: dict[str, str]
     damage: str | None
     whole: bool
-    answers: dict[str, labels.Row]
+    answers: dict[str, labelfile.Row]
     votes: dict[str, list[verdict.Vote]]
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+import labelfile
 import labels
 import stamps
 from look import Look
@@ -52,7 +53,7 @@ class Page(NamedTuple):
         None past the end of the line.
     pictures : list of bytes or None
         See `scaling.picture`; on screen still in an earlier look, None while they are drawn first.
-    answer : labels.Row or None
+    answer : labelfile.Row or None
         The label that was given earlier.
     triplet : tuple of three scaling.Stamp or None
         None while they are being read.
@@ -60,7 +61,7 @@ class Page(NamedTuple):
 
     detection: Detection | None = None
     pictures: list[bytes] | None = None
-    answer: labels.Row | None = None
+    answer: labelfile.Row | None = None
     triplet: tuple[Stamp, Stamp, Stamp] | None = None
 
 
@@ -117,7 +118,7 @@ class Session:
             say=say,
         )
         self._line = Line()
-        self._answers: dict[str, labels.Row] = {}
+        self._answers: dict[str, labelfile.Row] = {}
         self._chunks: dict[str, tuple[str, ...]] = {}  # by name, the detections
         self._gone: dict[str, str] = {}  # chunks that could not be read again -> why
         self._today: set[str] = set()
@@ -305,14 +306,16 @@ class Session:
             return
         for objid, why in reasons.items():
             log.warning("%s of %s is skipped: %s", objid, stamp, why)
-            self._answers[objid] = labels.row(objid, labels.SKIPPED, labels.shorten(why), stamp)
+            self._answers[objid] = labelfile.row(
+                objid, labels.SKIPPED, labelfile.shorten(why), stamp
+            )
             self._record.owe(self._answers[objid])
         one = next(iter(reasons))
         what = f"{one} is" if len(reasons) == 1 else f"{len(reasons)} detections are"
         self._say(f"{what} passed over, the stamps cannot be shown: {reasons[one]}.")
         try:
             self._record.append()
-        except labels.LabelError as error:
+        except labelfile.LabelError as error:
             self._say(str(error))
 
     # What the person does
@@ -327,24 +330,24 @@ class Session:
         name : str
             Of one of `labels.LABELS`.
         comment : str
-            One line; see `labels.clean_comment`.
+            One line; see `labelfile.clean_comment`.
 
         Raises
         ------
-        labels.LabelError
+        labelfile.LabelError
             It could not be kept, or `objid` is not what is on screen; the page stays.
         """
         detection = self._line.detection
         if detection is None or detection.objid != objid:
-            raise labels.LabelError(f"{objid} is no longer on screen: nothing was labelled.")
+            raise labelfile.LabelError(f"{objid} is no longer on screen: nothing was labelled.")
         self.clock.stop(objid)
         self.comments.add(comment)  # now: where the disk is full, nobody types it again
         stamp = stamps.metadata_stamp(detection.chunk)
-        before = self._answers.get(objid, labels.Row()).time
-        entry = labels.row(objid, name, comment, stamp, self.clock.seconds(objid), after=before)
+        before = self._answers.get(objid, labelfile.Row()).time
+        entry = labelfile.row(objid, name, comment, stamp, self.clock.seconds(objid), after=before)
         try:
             self._record.append(entry)
-        except labels.LabelError:
+        except labelfile.LabelError:
             self.clock.start()
             raise
         self._line.answered(first=objid not in self._answers)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import disk
-import labels
+import labelfile
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -154,7 +154,7 @@ def _check(hub: str, user: str, realm: str) -> None:
         )
     if not re.fullmatch(r"[A-Za-z0-9.-]+", realm):
         raise SessionError(f"{realm!r} is no Kerberos realm: give one like HEP.WISC.EDU, or none.")
-    if user and not labels.is_user(user):
+    if user and not labelfile.is_user(user):
         raise SessionError(
             f"{user!r} is no user name: 1 to 32 letters, digits, dots, dashes and underscores, "
             "beginning with a letter or digit and without two dashes in a row."

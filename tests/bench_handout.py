@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import labelfile  # noqa: E402
 import labels  # noqa: E402
 from cluster import handout  # noqa: E402
 from cluster.claims import read_claim  # noqa: E402
@@ -137,7 +138,7 @@ def upload(hub, number, user, second, foreign=0):
     """Put labels of a chunk where scp puts them; return the words that receive them."""
     objids = [*objids_of(number)[foreign:], *["77"] * foreign]
     lines = [(objid, "Good", "", TIME, STAMP, "1.50") for objid in objids]
-    data = table(labels.COLUMNS, lines)
+    data = table(labelfile.COLUMNS, lines)
     at = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(1.7e9 + second))
     (hub.folder / "incoming" / f".{user}--{at}.csv.part").write_bytes(data)
     file = f"{user}--{at}.csv"
@@ -158,9 +159,9 @@ def past(hub, given):
             ]
             at = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(1.6e9 + 60 * number))
             file = f"{user}--{at}.csv"
-            (hub.folder / "incoming" / file).write_bytes(table(labels.COLUMNS, lines))
+            (hub.folder / "incoming" / file).write_bytes(table(labelfile.COLUMNS, lines))
             lines = [(*line, user) for line in lines]
-            header = (*labels.COLUMNS, "USER")
+            header = (*labelfile.COLUMNS, "USER")
             (hub.folder / "verified" / file).write_bytes(table(header, lines))
 
 

@@ -28,7 +28,7 @@ REAL = ROOT.parent / "shared" / "stamps"
 sys.path.insert(0, str(ROOT))
 
 
-import labels  # noqa: E402
+import labelfile  # noqa: E402
 from look import Look  # noqa: E402
 from session.session import Session  # noqa: E402
 from session.settings import Settings  # noqa: E402
@@ -263,7 +263,7 @@ class Program:
         files = self.session_folder.glob("labels/*/*--*.csv")
         with contextlib.suppress(FileNotFoundError):  # one was settled while we looked
             files = sorted(files, key=lambda path: path.name)
-            return [row for path in files for row in labels.read(path)[0]]
+            return [row for path in files for row in labelfile.read(path)[0]]
         return self.rows()
 
     def repeat(self, act, condition, seconds=20):

@@ -13,7 +13,7 @@ import realm
 from conftest import ROOT, hold, tarball, triplets, verified, wait_until
 from realm import PASSWORD, REALM, USER
 
-import labels
+import labelfile
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run an sshd of its own")
 
@@ -92,9 +92,9 @@ class Laptop:
     def write_labels(self, *rows, size=0):
         folder = self.data / "labels" / "waiting"
         folder.mkdir(parents=True, exist_ok=True)
-        file = labels.LabelFile(folder, USER)
+        file = labelfile.LabelFile(folder, USER)
         for objid, action in rows:
-            file.append(labels.row(objid, action, "x" * size, "drop0"))
+            file.append(labelfile.row(objid, action, "x" * size, "drop0"))
         file.close()
         return file.path
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
 
-import labels
+import labelfile
 
 
 @pytest.fixture(params=["dash", "bash --posix"])
@@ -43,9 +43,9 @@ def label_file(tmp_path, *rows, user="ann", second=0):
     """Put a settled label file into waiting/ and return its path."""
     folder = tmp_path / "data" / "labels" / "waiting"
     folder.mkdir(parents=True, exist_ok=True)
-    file = labels.LabelFile(folder, user)
+    file = labelfile.LabelFile(folder, user)
     for objid, action in rows:
-        file.append(labels.row(objid, action, metadata_stamp="first"))
+        file.append(labelfile.row(objid, action, metadata_stamp="first"))
     file.close()
     return file.path
 

@@ -9,7 +9,7 @@ import tkinter as tk
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from labels import LabelError
+from labelfile import LabelError
 from session.comments import Comments
 from session.sync import has_terminal
 from window.colours import BAD_NEWS, CELL, GROUND, INK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tkinter as tk
 
+import labelfile
 import labels
 from session.session import Session
 from window.colours import BANNER, CELL, DIM, INK
@@ -76,10 +77,10 @@ def status_text(session: Session, last: str) -> str:
     return " · ".join(filter(None, parts))
 
 
-def answer_text(answer: labels.Row) -> str:
+def answer_text(answer: labelfile.Row) -> str:
     """Tell which label, and which comment, a detection has already."""
     label = labels.BY_NAME.get(answer.action)
-    comment = f": {labels.shorten(answer.comment)}" if answer.comment else ""
+    comment = f": {labelfile.shorten(answer.comment)}" if answer.comment else ""
     return f"{label.title if label else answer.action}{comment}. Enter keeps it."
 
 

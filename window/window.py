@@ -15,6 +15,7 @@ import tkinter as tk
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
+import labelfile
 import labels
 from session.session import Page, Session
 from session.settings import ROOT, SessionError, Settings, remember
@@ -224,7 +225,7 @@ class Window:
         self._lines.say("")
         try:
             self.session.label(objid, name, text)
-        except labels.LabelError as error:
+        except labelfile.LabelError as error:
             self.say(str(error), BAD_NEWS)
         else:
             self._last = f"{name} {objid}"

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-import labels
+import labelfile
 import stamps
 from cluster import handout
 from cluster.add import run as add
@@ -117,7 +117,7 @@ def upload(hub, rows, user="alice", at="2026-01-02_03-04-05", text=None):
     """Put a label file where scp puts it; return its name and sum."""
     file = f"{user}--{at}.csv"
     if text is None:
-        lines = [labels.COLUMNS, *rows]
+        lines = [labelfile.COLUMNS, *rows]
         told = io.StringIO()
         csv.writer(told, lineterminator="\n").writerows(lines)
         text = told.getvalue().encode()

@@ -22,7 +22,7 @@ from hubs import (
     tree,
 )
 
-import labels
+import labelfile
 from cluster import claims
 from cluster.hub import Hub
 
@@ -91,7 +91,9 @@ def test_collect_believes_only_files_that_their_person_or_the_owner_wrote(shared
     written = (("daemon", "daemon"), ("root", "bob"), ("nobody", "daemon"))
     for second, (account, user) in enumerate(written):
         path = shared / "verified" / f"{user}--2026-01-02_03-04-0{second}.csv"
-        path.write_text(",".join([*labels.COLUMNS, "USER"]) + f"\n{line.replace('USER', user)}\n")
+        path.write_text(
+            ",".join([*labelfile.COLUMNS, "USER"]) + f"\n{line.replace('USER', user)}\n"
+        )
         shutil.chown(path, account)
     done = run(shared, "collect")
     assert done.stdout.startswith("2 labels by 2 people")

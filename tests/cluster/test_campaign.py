@@ -19,6 +19,7 @@ sys.path.insert(0, str(conftest.ROOT / "data"))
 
 import simulate  # noqa: E402
 
+import labelfile  # noqa: E402
 import labels  # noqa: E402
 import stamps  # noqa: E402
 from cluster import (  # noqa: E402
@@ -147,10 +148,10 @@ class Campaign:
         self.had[user].append(name)
         folder = self.laptops / user
         folder.mkdir(parents=True, exist_ok=True)
-        file = labels.LabelFile(folder, user)
+        file = labelfile.LabelFile(folder, user)
         file.append(
             *(
-                labels.row(objid, self.answer(user, objid), "", chunk.metadata_stamp, 2.5)
+                labelfile.row(objid, self.answer(user, objid), "", chunk.metadata_stamp, 2.5)
                 for objid in chunk.objids
             )
         )

@@ -14,6 +14,7 @@ from hubs import (
     send,
 )
 
+import labelfile
 import labels
 from cluster.hub import Hub
 
@@ -32,7 +33,7 @@ def test_collect_keeps_the_latest_of_each_person_and_detection(hub):
         f"3 labels by 2 people on 2 detections are in {hub}/labels.csv; 1 skipped.\n"
     )
     header, *rows = rows_of(hub / "labels.csv")
-    assert header == ["USER", *labels.COLUMNS]
+    assert header == ["USER", *labelfile.COLUMNS]
     assert [line[:3] for line in rows] == [
         ["alice", one, "Marginal"],
         ["bob", one, "Skipped"],
@@ -46,7 +47,7 @@ def test_collect_keeps_the_latest_of_each_person_and_detection(hub):
 
 def test_labels_are_in_the_order_of_their_numbers(hub):
     rows = [",".join([*row(objid), "zoe"]) for objid in ("10", "9", "09", "1" * 32)]
-    text = "\n".join([",".join([*labels.COLUMNS, "USER"]), *rows, ""])
+    text = "\n".join([",".join([*labelfile.COLUMNS, "USER"]), *rows, ""])
     (hub / "verified" / "zoe--2026-01-03_00-00-00.csv").write_text(text)
     assert run(hub, "collect").returncode == 0
     found = [line[1] for line in rows_of(hub / "labels.csv")[1:]]
@@ -56,7 +57,7 @@ def test_labels_are_in_the_order_of_their_numbers(hub):
 def test_collect_leaves_out_what_is_no_verified_label(mine):
     hub, (one, two) = mine
     send(hub, [row(one)])
-    header = ",".join([*labels.COLUMNS, "USER"])
+    header = ",".join([*labelfile.COLUMNS, "USER"])
     bad = [",".join([*row(two), "bob"]), ",".join([*row(two, "Godo"), "alice"]), "x", ""]
     (hub / "verified" / "alice--2026-01-03_00-00-00.csv").write_text("\n".join([header, *bad]))
     (hub / "verified" / "alice--2026-01-04_00-00-00.csv").symlink_to("/etc/passwd")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import labelfile
 import labels
 from cluster import consensus as consenting
 from cluster import dawid_skene, findings
@@ -21,11 +22,11 @@ CLASSES, K = consenting.CLASSES, len(consenting.CLASSES)
 BAD, MARGINAL, GOOD, OTHER = map(CLASSES.index, ("BadSubtraction", "Marginal", "Good", "Other"))
 METHODS = sorted(consenting.METHODS)
 TIME = "2026-01-02T03:04:05.678Z"
-COLUMNS = (*labels.COLUMNS, "USER")
+COLUMNS = (*labelfile.COLUMNS, "USER")
 
 
 def row(objid, action):
-    return labels.Row(objid, action, "", TIME, "drop", "1.50")
+    return labelfile.Row(objid, action, "", TIME, "drop", "1.50")
 
 
 def said(*answers):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import KINDS, ROOT, tarball
 
+import labelfile
 import labels
 import stamps
 from cluster import handout, verified
@@ -227,7 +228,7 @@ def test_detections_of_ordinary_drops_are_known_too(hub, tmp_path):
 def test_what_a_person_says_now_stands_above_an_earlier_table(hub, tmp_path):
     quietly(take_over, hub, [batch(tmp_path, [1])], ZONE)
     name = given(hub, "alice")
-    now = labels.row("1", "Marginal", metadata_stamp=STAMP)
+    now = labelfile.row("1", "Marginal", metadata_stamp=STAMP)
     (hub / "verified" / "alice--2025-01-02_03-04-05.csv").write_bytes(
         b"header\n" + (",".join((*now, "alice")) + "\n").encode()
     )

@@ -31,7 +31,7 @@ from hubs import (
     upload,
 )
 
-import labels
+import labelfile
 from cluster.add import run as add
 from cluster.hub import Hub, now
 from cluster.receive import run as receive
@@ -46,7 +46,7 @@ def test_an_upload_becomes_verified_rows(mine):
     assert (hub / "incoming" / file).read_bytes() == sent
     assert os.listdir(hub / "incoming") == [file]
     assert rows_of(hub / "verified" / file) == [
-        [*labels.COLUMNS, "USER"],
+        [*labelfile.COLUMNS, "USER"],
         [*row(one, comment='a "b", ü'), "alice"],
         [*row(two, "Skipped"), "alice"],
     ]
@@ -116,7 +116,7 @@ def test_bad_rows_are_set_aside_each_with_its_reason(mine):
     verified = rows_of(hub / "verified" / "alice--2026-01-02_03-04-05.csv")[1:]
     assert [line[:2] for line in verified] == [[two, "Good"], [one, "Marginal"]], "the last counts"
     header, *rejected = rows_of(hub / "rejected" / "alice--2026-01-02_03-04-05.csv")
-    assert header == [*labels.COLUMNS, "REASON"]
+    assert header == [*labelfile.COLUMNS, "REASON"]
     assert rejected == [
         *[[*line, reason] for line, reason in bad.items()],
         ["", "", "short,row", "", "", "", "the line is no row, or has no end"],
@@ -127,7 +127,7 @@ def test_hostile_bytes_cost_their_own_lines_only(mine):
     hub, (one, two) = mine
     good = ",".join(row(one)).encode()
     lines = [
-        ",".join(labels.COLUMNS).encode(),
+        ",".join(labelfile.COLUMNS).encode(),
         b"\x00\xff\xfe",
         b'"' * 5,
         b"",

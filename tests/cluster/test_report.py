@@ -17,6 +17,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
+import labelfile
 import labels
 import stamps
 from cluster import findings as finding
@@ -81,7 +82,7 @@ def send(hub, user, answers, minute=0):
     """Upload what a person said: OBJID -> (ACTION, SECONDS, COMMENT), a second after the other."""
     told = io.StringIO()
     table = csv.writer(told, lineterminator="\n")
-    table.writerow(labels.COLUMNS)
+    table.writerow(labelfile.COLUMNS)
     for second, (objid, (action, seconds, comment)) in enumerate(answers.items()):
         time = f"2026-01-02T03:{minute:02}:{second:02}.000Z"
         table.writerow((objid, action, comment, time, "drop", seconds))
@@ -442,7 +443,7 @@ def test_no_comment_or_name_becomes_markup(campaign, tmp_path, capsys):
     name = '<img src=x onerror="alert(1)">'
     rows = [(plain[1], "Good", HOSTILE, "2026-01-02T03:04:05.000Z", "drop", "1.00", name)]
     table = io.StringIO()
-    csv.writer(table).writerows([(*labels.COLUMNS, "USER"), *rows])
+    csv.writer(table).writerows([(*labelfile.COLUMNS, "USER"), *rows])
     (hub / "verified" / f"{name}--2026-01-02_03-04-05.csv").write_text(table.getvalue())
     odd = hub.with_name("<script>alert(2)<")
     hub.rename(odd)

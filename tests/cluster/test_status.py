@@ -24,7 +24,7 @@ from hubs import (
     tarball,
 )
 
-import labels
+import labelfile
 from cluster.add import run as add
 from cluster.hub import Hub
 
@@ -136,7 +136,7 @@ def test_status_takes_no_notice_of_what_a_gold_chunk_gets_beyond_its_need(hub):
 
 
 def test_status_lists_who_has_labels_but_no_folder_and_leaves_the_idle_expert_out(hub):
-    text = "\n".join([",".join([*labels.COLUMNS, "USER"]), ",".join([*row("5"), "zoe"]), ""])
+    text = "\n".join([",".join([*labelfile.COLUMNS, "USER"]), ",".join([*row("5"), "zoe"]), ""])
     (hub / "verified" / "zoe--2026-01-03_00-00-00.csv").write_text(text)
     Hub(hub).person(pwd.getpwuid(os.getuid()).pw_name)
     names = [line.split("  ")[0] for line in status_of(hub)]

@@ -8,6 +8,7 @@ import sys
 import pytest
 from hubs import FIRST, TIME, copy_clone, empty, given, hub, row, rows_of, run, upload
 
+import labelfile
 import labels
 from cluster import verified
 from cluster.hub import Hub, table
@@ -22,20 +23,20 @@ def write(hub, header, *lines, file="zoe--2026-01-03_00-00-00.csv"):
 def test_a_table_of_fewer_columns_still_counts_with_the_defaults_of_the_others(hub):
     write(hub, ("OBJID", "ACTION", "TIME", "USER"), ("5", "Good", TIME, "zoe"))
     (found,) = verified.gather(Hub(hub)).values()
-    assert found == labels.Row(objid="5", action="Good", time=TIME)
+    assert found == labelfile.Row(objid="5", action="Good", time=TIME)
     assert run(hub, "collect").stdout.startswith("1 label by 1 person on 1 detection is in")
 
 
 def test_columns_are_found_in_any_order_and_those_that_nobody_knows_are_passed_over(hub):
-    header = ("USER", "NOTE", *reversed(labels.COLUMNS))
+    header = ("USER", "NOTE", *reversed(labelfile.COLUMNS))
     path = write(hub, header, ("zoe", "of a later version", *reversed(row("5"))))
     (label,) = verified.read(path).rows
-    assert label == (labels.Row(*row("5")), "zoe")
+    assert label == (labelfile.Row(*row("5")), "zoe")
 
 
 def test_a_header_that_is_none_stands_above_the_columns_of_today(hub):
     path = write(hub, ("header",), (*row("5"), "zoe"))
-    assert verified.read(path).rows == [verified.Verified(labels.Row(*row("5")), "zoe")]
+    assert verified.read(path).rows == [verified.Verified(labelfile.Row(*row("5")), "zoe")]
 
 
 def test_a_line_that_is_no_row_is_none_and_counted(hub):
@@ -64,11 +65,11 @@ def test_another_column_in_labels_reaches_all_tables_of_the_hub(hub, tmp_path):
         command = [sys.executable, "-m", "cluster", words[0], hub, *words[1:]]
         return subprocess.run(command, cwd=clone, check=True, capture_output=True, text=True).stdout
 
-    header = ",".join((*labels.COLUMNS, "ZOOM"))
+    header = ",".join((*labelfile.COLUMNS, "ZOOM"))
     lines = [",".join((*row(objid), "3")) for objid in (two, "99")]
     file, sha256 = upload(hub, (), "bob", text="\n".join((header, *lines, "")).encode())
     assert later("receive", file, sha256, "--as", "bob").endswith(f"received {file} 1 1\n")
-    columns = [*labels.COLUMNS, "ZOOM"]
+    columns = [*labelfile.COLUMNS, "ZOOM"]
     assert rows_of(hub / "verified" / file) == [[*columns, "USER"], [*row(two), "3", "bob"]]
     assert rows_of(hub / "rejected" / file)[0] == [*columns, "REASON"]
     later("collect")

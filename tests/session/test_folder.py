@@ -3,7 +3,7 @@
 import pytest
 from conftest import fill, put, triplets
 
-import labels
+import labelfile
 from session import supply
 from session.folder import Folder, Record
 
@@ -27,12 +27,12 @@ def test_what_a_crashed_session_left_is_settled_and_what_cannot_be_read_is_kept(
     """A file with five columns used to end as nothing, and was deleted."""
     left = tmp_path / "data" / "labels" / "open" / "ann--2026-11-22_13-08-00.csv"
     left.parent.mkdir(parents=True)
-    row = ",".join(labels.row("7", "Good"))
-    left.write_text(f"{','.join(labels.COLUMNS)}\n{row}\n8,Other,half a comm")
+    row = ",".join(labelfile.row("7", "Good"))
+    left.write_text(f"{','.join(labelfile.COLUMNS)}\n{row}\n8,Other,half a comm")
     subject = desk()
     subject.session.start()
     (waiting,) = left.parent.parent.glob("waiting/*.csv")
-    assert [entry.objid for entry in labels.read(waiting).rows] == ["7"] and not left.exists()
+    assert [entry.objid for entry in labelfile.read(waiting).rows] == ["7"] and not left.exists()
     (torn,) = left.parent.parent.glob("waiting/*.torn")
     assert torn.read_text() == "8,Other,half a comm"
     assert [said for said in subject.said if str(torn) in said and left.name in said]
@@ -41,8 +41,8 @@ def test_what_a_crashed_session_left_is_settled_and_what_cannot_be_read_is_kept(
 def test_only_what_the_hub_took_in_whole_is_acknowledged(tmp_path):
     here = Folder(tmp_path, "ann")
     for objid in ("1", "2"):
-        file = labels.LabelFile(here.place("sent"), "ann")
-        file.append(labels.row(objid, "Good"))
+        file = labelfile.LabelFile(here.place("sent"), "ann")
+        file.append(labelfile.row(objid, "Good"))
         file.close()
     assert here.all_acknowledged({"1", "2"}) and not here.all_acknowledged({"1", "3"})
     file.path.with_suffix(".rejected").touch()
@@ -53,16 +53,18 @@ def test_what_is_owed_is_written_with_the_next_row_and_once(small_disk):
     here = Folder(small_disk, "ann")
     record = Record(here)
     assert record.path is None
-    record.append(labels.row("1", "Good"))
+    record.append(labelfile.row("1", "Good"))
     filler = fill(small_disk)
-    record.owe(labels.row("2", "Skipped", "x" * 1900))
+    record.owe(labelfile.row("2", "Skipped", "x" * 1900))
     for _ in range(3):
-        with pytest.raises(labels.LabelError, match="not saved"):
-            record.append(labels.row("3", "Other", "x" * 2000), labels.row("4", "Good", "y" * 2000))
+        with pytest.raises(labelfile.LabelError, match="not saved"):
+            record.append(
+                labelfile.row("3", "Other", "x" * 2000), labelfile.row("4", "Good", "y" * 2000)
+            )
     filler.unlink()
-    record.append(labels.row("5", "Good"))
-    record.append(labels.row("6", "Good"))
-    assert [row.objid for row in labels.read(record.path).rows] == ["1", "2", "5", "6"]
+    record.append(labelfile.row("5", "Good"))
+    record.append(labelfile.row("6", "Good"))
+    assert [row.objid for row in labelfile.read(record.path).rows] == ["1", "2", "5", "6"]
     record.settle()
     assert record.path.parent.name == "waiting" and here.has_waiting()
 
@@ -75,12 +77,12 @@ def test_copies_that_a_syncing_folder_made_are_settled_under_a_name_that_the_hub
         here.place("waiting") / f"ann--2026-11-22_13-08-00{suffix}.csv"
         for suffix in ("", " (ann's conflicted copy)", " (1)")
     )
-    header = ",".join(labels.COLUMNS)
+    header = ",".join(labelfile.COLUMNS)
     for path, objids in ((own, "1"), (copy, "12"), (same, "1")):
-        rows = [",".join(labels.row(objid, "Good", after="2026")) for objid in objids]
+        rows = [",".join(labelfile.row(objid, "Good", after="2026")) for objid in objids]
         path.write_text("\n".join([header, *rows, ""]))
     same.write_bytes(own.read_bytes())
     assert here.settle_crashed() == []
     paths = sorted(here.place("waiting").iterdir())
-    assert len(paths) == 2 and all(labels.user_of(path.name) == "ann" for path in paths)
-    assert sorted(len(labels.read(path).rows) for path in paths) == [1, 2]
+    assert len(paths) == 2 and all(labelfile.user_of(path.name) == "ann" for path in paths)
+    assert sorted(len(labelfile.read(path).rows) for path in paths) == [1, 2]

@@ -3,7 +3,7 @@
 import pytest
 from conftest import put, triplets, wait_until
 
-import labels
+import labelfile
 import stamps
 from session import pictures
 
@@ -89,7 +89,7 @@ def test_a_chunk_whose_file_went_missing_skips_nothing_and_may_come_back(desk, t
         subject.session.read_ahead()
         subject.label("Good")
     subject.pump(lambda: subject.session.page().detection is None)
-    rows, _ = labels.read(subject.session._record.path)
+    rows, _ = labelfile.read(subject.session._record.path)
     assert [row.action for row in rows] == ["Good"] * 4
     put(tmp_path, path.name, triplets([5, 6]))
     subject.session._pictures.read_on()
@@ -105,7 +105,7 @@ def test_a_chunk_that_is_still_being_read_is_not_deleted(desk, tmp_path):
     chunk.read(2)
     sent = tmp_path / "data" / "labels" / "sent"
     sent.mkdir(parents=True)
-    labels.LabelFile(sent, "ann").append(labels.row("1", "Good"), labels.row("2", "Good"))
+    labelfile.LabelFile(sent, "ann").append(labelfile.row("1", "Good"), labelfile.row("2", "Good"))
     reader.drop_finished()
     assert chunk.objids == ["1", "2"] and path.exists()
 
@@ -125,8 +125,8 @@ def test_finished_chunks_that_are_deleted_at_the_start_do_not_stop_it(desk, tmp_
     put(tmp_path, "f--x.tar.gz", triplets([1, 2]))
     subject = desk().open()
     sent = tmp_path / "data" / "labels" / "sent"
-    file = labels.LabelFile(sent, "ann")
-    file.append(*[labels.row(str(ord(letter)), "Good") for letter in "abcde"])
+    file = labelfile.LabelFile(sent, "ann")
+    file.append(*[labelfile.row(str(ord(letter)), "Good") for letter in "abcde"])
     again = desk().open(lambda page: page.pictures and page.detection.objid == "1")
     chunks = tmp_path / "data" / "chunks"
     again.pump(lambda: [path.name for path in chunks.iterdir()] == ["f--x.tar.gz"])

@@ -6,7 +6,7 @@ import sys
 import pytest
 from conftest import ROOT, put, triplets
 
-import labels
+import labelfile
 import stamps
 from look import Look
 from session import pictures
@@ -42,7 +42,7 @@ def test_a_chunk_that_arrives_leaves_the_page_on_screen(desk, tmp_path):
     second.session._pictures.read_on()
     second.pump(lambda: "b--y" in second.session._chunks)
     assert second.session.page().detection.objid == "2"
-    with pytest.raises(labels.LabelError, match="no longer on screen"):
+    with pytest.raises(labelfile.LabelError, match="no longer on screen"):
         second.session.label("3", "Good")
 
 
@@ -58,7 +58,7 @@ def test_an_incomplete_copy_never_overwrites_a_label(desk, tmp_path):
     opened = pictures.Opened(chunk.name, tuple(chunk.objids), chunk.incomplete, None, True, {}, {})
     subject.session._receive(opened)
     subject.session._record.append()
-    rows, _ = labels.read(subject.session._record.path)
+    rows, _ = labelfile.read(subject.session._record.path)
     assert [(row.objid, row.action) for row in rows] == [("101", "Good")]
 
 
@@ -72,7 +72,7 @@ def test_a_chunk_that_is_overwritten_by_a_broken_one_stays_what_it_was(desk, tmp
     assert subject.session.progress() == (1, 7)
     for _ in range(4):
         subject.label("Good")
-    rows, _ = labels.read(subject.session._record.path)
+    rows, _ = labelfile.read(subject.session._record.path)
     assert [row.action for row in rows] == ["Good"] * 5
 
 
@@ -100,7 +100,7 @@ def test_a_bug_in_reading_costs_one_detection(desk, tmp_path, monkeypatch):
     )
     subject = desk().open()
     assert subject.session.page().detection.objid == "2"
-    assert labels.read(subject.session._record.path)[0][0].action == "Skipped"
+    assert labelfile.read(subject.session._record.path)[0][0].action == "Skipped"
 
 
 def test_a_skipped_row_waits_until_the_disk_has_room(desk, tmp_path, monkeypatch):
@@ -108,17 +108,17 @@ def test_a_skipped_row_waits_until_the_disk_has_room(desk, tmp_path, monkeypatch
     members["batch/temp1.gif"] = b"broken"
     put(tmp_path, "a--x.tar.gz", members)
     subject = desk()
-    monkeypatch.setattr(labels, "LabelFile", full_disk)
+    monkeypatch.setattr(labelfile, "LabelFile", full_disk)
     subject.open()
     assert subject.session.page().detection.objid == "2"
     monkeypatch.undo()
     subject.label("Good")
-    rows, _ = labels.read(subject.session._record.path)
+    rows, _ = labelfile.read(subject.session._record.path)
     assert [(row.objid, row.action) for row in rows] == [("1", "Skipped"), ("2", "Good")]
 
 
 def full_disk(*_):
-    raise labels.LabelError("This label is not saved: the disk is full.")
+    raise labelfile.LabelError("This label is not saved: the disk is full.")
 
 
 def test_a_file_that_cannot_be_read_does_not_keep_the_window_open(desk, tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_window_open(desk, tmp_path
     waiting = tmp_path / "data" / "labels" / "waiting"
     (waiting / "ann--2026-11-22_00-00-00.csv").symlink_to(tmp_path / "nowhere")
     assert subject.session.supply.to_send() == 1
-    monkeypatch.setattr(labels, "settle", lambda *_: 1 / 0)  # a bug, wherever it may be
+    monkeypatch.setattr(labelfile, "settle", lambda *_: 1 / 0)  # a bug, wherever it may be
     status, said = subject.close()
     assert status == 1 and "The labels are on disk" in said
 
@@ -146,12 +146,12 @@ def test_a_correction_counts_even_if_the_clock_was_put_back(desk, tmp_path):
     sent = tmp_path / "data" / "labels" / "sent"
     sent.mkdir(parents=True)
     late = "2026-11-22T13:08:00.123Z".replace("2026", "2999")
-    row = labels.row("1", "Good")._replace(time=late)
-    text = f"{','.join(labels.COLUMNS)}\n{','.join(row)}\n"
+    row = labelfile.row("1", "Good")._replace(time=late)
+    text = f"{','.join(labelfile.COLUMNS)}\n{','.join(row)}\n"
     (sent / "ann--2026-11-22_13-08-00.csv").write_text(text)
     subject = desk().open()
     subject.session.back()
     subject.pump(lambda: subject.session.page().pictures)
     assert subject.label("Marginal") == "1"
-    (row,) = labels.read(subject.session._record.path).rows
+    (row,) = labelfile.read(subject.session._record.path).rows
     assert row.action == "Marginal" and row.time > late

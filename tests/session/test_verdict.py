@@ -3,7 +3,7 @@
 import pytest
 from conftest import put, triplets, wait_until
 
-import labels
+import labelfile
 from session import verdict
 
 
@@ -11,7 +11,7 @@ def test_the_verdict_of_practice(desk):
     subject = desk().session
     subject._verdicts.truth = {"1": verdict.Truth("Good", "HINT", (1, 25, 25))}
     for action, agrees in (("Good", True), ("Marginal", False), ("Unsure", None)):
-        subject._answers["1"] = labels.row("1", action)
+        subject._answers["1"] = labelfile.row("1", action)
         found, sentence, _ = subject.verdict("1")
         assert found is agrees and "1 was made as Good. HINT." in sentence
     assert subject.verdict("2") == verdict.NOTHING
@@ -64,7 +64,7 @@ def test_the_labels_of_others_are_deleted_with_their_chunk(desk, tmp_path):
     votes.write_text("1,bob,Good,\n")
     sent = path.parent.parent / "labels" / "sent"
     sent.mkdir(parents=True)
-    labels.LabelFile(sent, "ann").append(labels.row("1", "Good"), labels.row("2", "Good"))
+    labelfile.LabelFile(sent, "ann").append(labelfile.row("1", "Good"), labelfile.row("2", "Good"))
     subject = desk()
     subject.session.start()
     subject.pump(lambda: not path.exists())
