@@ -136,7 +136,7 @@ class Site:
     def _hub(self):
         self.clone = self.folder / "clone"
         (self.clone / "cluster").mkdir(parents=True)
-        for path in (*ROOT.glob("*.py"), *ROOT.glob("cluster/*.py")):
+        for path in (*ROOT.glob("*.py"), *ROOT.glob("cluster/*.*")):
             shutil.copy(path, self.clone / path.relative_to(ROOT))
         self.hubs = 0
 

@@ -54,12 +54,12 @@ def test_another_column_in_labels_reaches_all_tables_of_the_hub(hub, tmp_path):
     file, sha256 = upload(hub, [row(one)], "ann")
     assert run(hub, "receive", file, sha256, "--as", "ann").returncode == 0
     clone = copy_clone(tmp_path / "clone")
-    source = (clone / "labels.py").read_text()
+    source = (clone / "labelfile.py").read_text()
     changed = source.replace(
         '    seconds: str = "0"\n', '    seconds: str = "0"\n    zoom: str = "1"\n'
     )
     assert changed != source
-    (clone / "labels.py").write_text(changed)
+    (clone / "labelfile.py").write_text(changed)
 
     def later(*words):
         command = [sys.executable, "-m", "cluster", words[0], hub, *words[1:]]
