@@ -3,7 +3,7 @@
 
 This is one sitting, from the options to the exit status; start it with ``./ArtifactSpy``, which
 sees to a Python that has what it needs. The window is in window/, what the person works through in
-session/, how a stamp looks in look.py, what can be answered in labels.py.
+session/, how a stamp looks in scaling.py, what can be answered in labels.py.
 """
 
 from __future__ import annotations

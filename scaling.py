@@ -141,7 +141,7 @@ def missing_pixels(pixels: np.ndarray) -> np.ndarray:
 
 
 # Scalings: a stretch is a curve between limits. Both take deviations from the sky in units of its
-# sigma, missing pixels as 0.
+# sigma, missing pixels as 0. Deviations are negative, too: a root is of the absolute value.
 
 
 class Stretch(NamedTuple):

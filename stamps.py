@@ -4,7 +4,7 @@ A chunk is a tar.gz that holds, for each detection, ``srchID.gif tempID.gif diff
 same three as ``.fits``. Whatever arrives is taken for hostile: only names that are asked for are
 read, and sizes are bounded before memory is taken. In every array row 0 is the top of the picture.
 Importing this needs the standard library only; numpy, Pillow and astropy come with the first pixel.
-How pixels look is in look.py.
+How pixels look is in scaling.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIDE_LIMIT = 1024  # pixels; the surveys' stamps have 30 to 121
 MEMBER_LIMIT = 32 << 20  # bytes: three planes of that size in double precision, with headers
 CHUNK_LIMIT = 256 << 20  # bytes, unpacked; 50 triplets of 121 x 121 floats take 9 MB
 
-_STAMP = re.compile(r"(srch|temp|diff)([0-9]{1,32})(\.[a-z]{3,4})", re.ASCII)
+_STAMP = re.compile(r"(srch|temp|diff)([0-9]{1,32})(\.[a-z]{2,4})", re.ASCII)
 
 
 class StampError(Exception):

@@ -137,7 +137,7 @@ def growth(home, few=200, many=20_000, rounds=15):
 def upload(hub, number, user, second, foreign=0):
     """Put labels of a chunk where scp puts them; return the words that receive them."""
     objids = [*objids_of(number)[foreign:], *["77"] * foreign]
-    lines = [(objid, "Good", "", TIME, STAMP, "1.50") for objid in objids]
+    lines = [labelfile.Row(objid, "Good", "", TIME, STAMP, "1.50") for objid in objids]
     data = table(labelfile.COLUMNS, lines)
     at = time.strftime("%Y-%m-%d_%H-%M-%S", time.gmtime(1.7e9 + second))
     (hub.folder / "incoming" / f".{user}--{at}.csv.part").write_bytes(data)

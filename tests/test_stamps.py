@@ -208,9 +208,6 @@ def test_a_fits_header_that_lies_about_its_size_takes_no_memory():
         scaling.read(data, ".fits", "srch")
 
 
-# Scaling
-
-
 def test_importing_stamps_needs_neither_numpy_nor_pillow():
     script = "import sys, stamps; print({'numpy', 'PIL', 'astropy', 'tkinter'} & set(sys.modules))"
     run = subprocess.run(

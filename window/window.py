@@ -1,6 +1,6 @@
 """The labelling window of one session: what is shown, and what a press does.
 
-What the person works through is in session/, how a stamp looks in look.py, what can be answered in
+What the person works through is in session/, how a stamp looks in scaling.py, what can be answered in
 labels.py; the parts of the window are the other files here.
 """
 

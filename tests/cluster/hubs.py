@@ -126,7 +126,7 @@ def upload(hub, rows, user="alice", at="2026-01-02_03-04-05", text=None):
 
 
 def row(objid, action="Good", time=TIME, stamp="drop", comment=""):
-    return (objid, action, comment, time, stamp, "1.50")
+    return tuple(labelfile.Row(objid, action, comment, time, stamp, "1.50"))
 
 
 def send(hub, rows, user="alice", at="2026-01-02_03-04-05", **options):

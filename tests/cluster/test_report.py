@@ -85,7 +85,7 @@ def send(hub, user, answers, minute=0):
     table.writerow(labelfile.COLUMNS)
     for second, (objid, (action, seconds, comment)) in enumerate(answers.items()):
         time = f"2026-01-02T03:{minute:02}:{second:02}.000Z"
-        table.writerow((objid, action, comment, time, "drop", seconds))
+        table.writerow(labelfile.Row(objid, action, comment, time, "drop", seconds))
     data = told.getvalue().encode()
     name = f"{user}--2026-01-02_03-{minute:02}-00.csv"
     (hub / "incoming" / f".{name}.part").write_bytes(data)
@@ -441,9 +441,9 @@ def test_the_page_is_self_contained_and_shows_the_stamps_as_they_are(campaign, t
 def test_no_comment_or_name_becomes_markup(campaign, tmp_path, capsys):
     hub, _, plain = campaign
     name = '<img src=x onerror="alert(1)">'
-    rows = [(plain[1], "Good", HOSTILE, "2026-01-02T03:04:05.000Z", "drop", "1.00", name)]
+    label = labelfile.Row(plain[1], "Good", HOSTILE, "2026-01-02T03:04:05.000Z", "drop", "1.00")
     table = io.StringIO()
-    csv.writer(table).writerows([(*labelfile.COLUMNS, "USER"), *rows])
+    csv.writer(table).writerows([(*labelfile.COLUMNS, "USER"), (*label, name)])
     (hub / "verified" / f"{name}--2026-01-02_03-04-05.csv").write_text(table.getvalue())
     odd = hub.with_name("<script>alert(2)<")
     hub.rename(odd)

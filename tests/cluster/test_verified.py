@@ -55,9 +55,7 @@ def test_another_column_in_labels_reaches_all_tables_of_the_hub(hub, tmp_path):
     assert run(hub, "receive", file, sha256, "--as", "ann").returncode == 0
     clone = copy_clone(tmp_path / "clone")
     source = (clone / "labelfile.py").read_text()
-    changed = source.replace(
-        '    seconds: str = "0"\n', '    seconds: str = "0"\n    zoom: str = "1"\n'
-    )
+    changed = source.replace("\n\n\nCOLUMNS = ", '\n    zoom: str = "1"\n\n\nCOLUMNS = ')
     assert changed != source
     (clone / "labelfile.py").write_text(changed)
 
