@@ -1,7 +1,7 @@
 """The labelling window of one session: what is shown, and what a press does.
 
-What the person works through is in session/, how a stamp looks in scaling.py, what can be answered in
-labels.py; the parts of the window are the other files here.
+What the person works through is in session/, how a stamp looks in scaling.py, what can be
+answered in labels.py; the parts of the window are the other files here.
 """
 
 from __future__ import annotations
