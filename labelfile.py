@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
 import itertools
 import os
@@ -423,14 +422,12 @@ def settle(path: str | Path, folder: str | Path) -> Settled:
 
 def keep(path: Path, data: bytes) -> Path:
     """Put a label file where it belongs, replacing none of other content; return where it is."""
-    sum8 = hashlib.sha256(data).hexdigest()[:8]
-    for place in (path, path.with_name(f"{path.stem}-{sum8}.csv")):
-        if place.exists() and place.read_bytes() == data:
-            return place
-        if not place.exists():
-            break
-    disk.write_whole(place, data, 0o600)
-    return place
+    if path.exists() and path.read_bytes() != data:
+        import hashlib  # brings a library of 4 MB, and is rarely needed
+
+        path = path.with_name(f"{path.stem}-{hashlib.sha256(data).hexdigest()[:8]}.csv")
+    disk.write_whole(path, data, 0o600)
+    return path
 
 
 def _set_aside(stem: Path, data: bytes) -> Path:

@@ -15,6 +15,7 @@ FILES = sorted(
 )
 LATE = {  # what may be imported in a function: it is heavy, or not everywhere
     *("numpy", "astropy", "PIL", "sqlite3", "scaling", "cluster.consensus"),
+    "hashlib",  # brings a library of 4 MB, which a labeller rarely needs
     "cluster.review",  # it makes chunks, which `next` needs for the expert alone
     "cluster.page",  # pictures, for who wants the page
     "cluster.hub",  # whose syntax an old Python cannot read, which __main__ tells before
