@@ -39,6 +39,18 @@ KINDS = ("srch", "temp", "diff")
 pytest_plugins = ["onscreen"]
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--long", action="store_true", help="whole the long loops: every moment, every mutation"
+    )
+
+
+@pytest.fixture
+def long(request):
+    """Whether the long loops are to be run whole."""
+    return request.config.getoption("--long")
+
+
 def wait_until(condition, seconds=10, what="it"):
     """Ask again and again until `condition()` is true, and return what it said."""
     end = time.monotonic() + seconds
