@@ -24,7 +24,18 @@ from typing import NamedTuple
 
 import disk
 import stamps
-from cluster.hub import CHUNK, Hub, HubError, Listed, has_ended, now, number, read, table
+from cluster.hub import (
+    CHUNK,
+    Hub,
+    HubError,
+    Listed,
+    create_whole,
+    has_ended,
+    now,
+    number,
+    read,
+    table,
+)
 
 # what a labeller's machine takes, less the ends of the archive and of its last read
 UNPACKED_LIMIT = stamps.CHUNK_LIMIT - (1 << 20)
@@ -55,7 +66,7 @@ def alone(hub: Hub) -> Iterator[None]:
     mine = f"process {os.getpid()} on {os.uname().nodename} since {now()}".encode()
     for last in (False, True):
         try:
-            disk.create(lock, mine)
+            create_whole(lock, mine)  # who finds it must be able to tell whose it is
             break
         except FileExistsError:
             who = ""
@@ -83,7 +94,8 @@ def alone(hub: Hub) -> Iterator[None]:
 def _sweep(hub: Hub) -> None:
     """Remove chunks that are not listed and that nobody claimed, and half-written files."""
     folder = hub.folder
-    for path in (*folder.glob("*/.chunk--*.part"), *folder.glob(".chunks.csv.*.part")):
+    parts = "*/.chunk--*.part", ".chunks.csv.*.part", "..add.lock.*.part"
+    for path in (path for part in parts for path in folder.glob(part)):
         path.unlink(missing_ok=True)
     listed = {chunk.name for chunk in hub.chunks()}
     # A chunk's archive is written first and removed last, so it leads to all the rest.
