@@ -68,6 +68,30 @@ def create(path: str | Path, data: bytes, mode: int = 0o666) -> None:
     sync_folder(path.parent)
 
 
+def create_whole(path: str | Path, data: bytes, mode: int = 0o666) -> None:
+    """Do as `create`, but nobody ever finds the file half written.
+
+    Raises
+    ------
+    FileExistsError
+        The name is taken.
+    OSError
+        It could not be written; then it is not there either.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    write_whole(part, data, mode)
+    try:
+        os.link(part, path)
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        create(path, data, mode)
+    finally:
+        part.unlink()
+
+
 def _write(path: Path, flag: int, data: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flag, mode)
     with open(descriptor, "wb") as file:

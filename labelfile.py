@@ -21,7 +21,7 @@ import io
 import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -94,18 +94,16 @@ def row(
     seconds : float
         How long the triplet was on screen.
     after : str
-        A TIME that this one is later than, even if the clock was put back meanwhile: of two rows
-        the later one counts.
+        A TIME that this one is later than, if the clock was put back meanwhile by less than a
+        day: of two rows the later one counts, and one that is days ahead is no time at all.
     """
-    time = _iso(datetime.now(timezone.utc))
-    if after >= time and _TIME.fullmatch(after):
-        earlier = datetime.fromisoformat(f"{after[:19]}+00:00")
-        time = _iso(earlier + timedelta(milliseconds=int(float(after[19:-1]) * 1000) + 1))
+    now = datetime.now(timezone.utc)
+    with contextlib.suppress(ValueError, OverflowError):
+        earlier = datetime.fromtimestamp(given_at(Row(time=after)), timezone.utc)
+        if now <= earlier + timedelta(milliseconds=1) < now + timedelta(days=1):
+            now = earlier + timedelta(milliseconds=1)
+    time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return Row(objid, action, comment, time, metadata_stamp, f"{seconds:.2f}")
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def is_user(name: str) -> bool:
@@ -123,6 +121,11 @@ def true_name(file_name: str) -> str | None:
     """Return the label file that a name is a copy of, such as ``… (conflicted copy).csv``."""
     match = _COPY.fullmatch(file_name)
     return f"{match['user']}--{match['time']}.csv" if match and is_user(match["user"]) else None
+
+
+def second_name(file_name: str, sha256: str) -> str:
+    """Return the name under which other content is kept where a label file's name is taken."""
+    return f"{(true_name(file_name) or file_name)[: -len('.csv')]}-{sha256[:8]}.csv"
 
 
 def clean_comment(text: str) -> str:
@@ -196,7 +199,10 @@ class LabelFile:
         self._folder, self._user, self._others = Path(folder), user, others
         self._rows: list[Row] = []
         self._descriptor = -1
-        self._make()
+        try:
+            self._make()
+        except OSError as error:
+            raise _not_saved(self.path, error) from error
 
     def _make(self) -> None:
         header = _line(COLUMNS)
@@ -204,13 +210,9 @@ class LabelFile:
             self.path = self._folder / f"{self._user}--{time}.csv"
             if any((folder / self.path.name).exists() for folder in self._others):
                 continue
-            try:
+            with contextlib.suppress(FileExistsError):
                 disk.create(self.path, header, 0o600)
                 break
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise _not_saved(self.path, error) from error
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self._size = len(header)
         self._torn = False  # part of a row that did not fit could not be taken back
@@ -223,31 +225,38 @@ class LabelFile:
         LabelError
             It is not there; what was there before is unharmed.
         """
-        if not self._is_there():  # somebody tidied up: what was written is nowhere now
-            self._begin_anew(())
-        self._write(entries)
-        if not self._is_there():
-            self._begin_anew(entries)
+        try:
+            if not self._is_there():  # somebody tidied up: what was written is nowhere now
+                self._begin_anew(())
+            self._write(entries)
+            if not self._is_there():
+                self._begin_anew(entries)
+        except OSError as error:
+            raise _not_saved(self.path, error) from error
         self._rows += entries
 
     def _is_there(self) -> bool:
         """Tell whether the file that is written is the one that has the name."""
-        with contextlib.suppress(OSError):
+        if self._descriptor < 0:
+            return False
+        try:
             return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))
-        return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
     def _begin_anew(self, entries: Iterable[Row]) -> None:
-        """Write all rows of this session, and these, to another file, unless they are elsewhere."""
+        """Write the rows of this session, and these, to another file, unless they are elsewhere."""
         paths = [folder / self.path.name for folder in (self._folder, *self._others)]
         held = {entry for path in paths if path.exists() for entry in read(path).rows}
+        last = {entry.objid: entry for entry in (*self._rows, *entries)}
         self.close()
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _not_saved(self.path, error) from error
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._make()
-        if lacking := [entry for entry in (*self._rows, *entries) if entry not in held]:
-            self._write(lacking)
+        try:
+            self._write([entry for entry in last.values() if entry not in held])
+        except OSError:
+            self.close()  # so that the next press begins anew, with all of them
+            raise
 
     def _write(self, entries: Iterable[Row]) -> None:
         lines = (b"\n" if self._torn else b"") + b"".join(map(_line, entries))
@@ -256,12 +265,12 @@ class LabelFile:
             while rest:  # a disk that fills up takes a part first, and then fails
                 rest = rest[os.write(self._descriptor, rest) :]
             os.fsync(self._descriptor)
-        except OSError as error:
+        except OSError:
             self._torn = True
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
                 self._torn = False
-            raise _not_saved(self.path, error) from error
+            raise
         self._size = os.fstat(self._descriptor).st_size
         self._torn = False
 
@@ -326,16 +335,23 @@ class _Header:
 def _parse(data: bytes, edited: bool = False) -> tuple[Parsed, bool]:
     """Do as `parse`, and tell whether there are columns that nobody here knows.
 
-    If it may have been `edited`, what misses nothing but the line's end is a row.
+    If it may have been `edited`, what misses the line's end alone (or with it the last digits of
+    SECONDS) is a row.
     """
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = data.decode("utf-16", "replace").encode()
     header, parsed, unknown = _Header(), Parsed([], []), False
     *lines, last = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     for line in lines:
-        if found := _Header.of(line):
+        entry = header.row(line)
+        valid = entry is not None and check(entry) is None
+        if not valid and (found := _Header.of(line)):
             header, unknown = found, unknown or found.unknown
-        elif entry := header.row(line):
+            continue
+        if not valid:  # a session goes on in its own way in a file that a spreadsheet saved
+            usual = _Header().row(line)
+            entry = usual if usual is not None and check(usual) is None else entry
+        if entry is not None:
             parsed.rows.append(entry)
         elif line.strip():
             parsed.torn.append(line)
@@ -378,14 +394,24 @@ def latest(paths: Iterable[Path], wanted: set[str]) -> dict[str, Row]:
     objids = {objid.encode() for objid in wanted}
     for path in sorted(paths, key=_began):
         data = Path(path).read_bytes()
-        first = data.partition(b"\n")[0]
-        if first == _line(COLUMNS).rstrip() or b"OBJID" not in first:  # the usual, or headless
-            data = b"".join(line for line in io.BytesIO(data) if line.partition(b",")[0] in objids)
+        header = re.match(rb"OBJID,[^\n]*\n|(?=[0-9]+,)", data)  # as we write it, or none
+        if header is not None:
+            lines = io.BytesIO(data[header.end() :])
+            kept = (line for line in lines if line.partition(b",")[0] in objids)
+            data = header.group() + b"".join(kept)
         for entry in parse(data).rows:
-            if entry.objid in wanted:
+            old = answers.get(entry.objid)
+            if entry.objid in wanted and (old is None or not _is_earlier(entry, old)):
                 answers.pop(entry.objid, None)
                 answers[entry.objid] = entry
     return answers
+
+
+def _is_earlier(entry: Row, other: Row) -> bool:
+    """Tell whether a row was given before another: the clock may have been put back in between."""
+    with contextlib.suppress(ValueError):
+        return given_at(entry) < given_at(other)
+    return False
 
 
 def _began(path: str | Path) -> str:
@@ -422,12 +448,21 @@ def settle(path: str | Path, folder: str | Path) -> Settled:
 
 def keep(path: Path, data: bytes) -> Path:
     """Put a label file where it belongs, replacing none of other content; return where it is."""
-    if path.exists() and path.read_bytes() != data:
-        import hashlib  # brings a library of 4 MB, and is rarely needed
+    for place in itertools.chain([path], _second_places(path, data)):
+        with contextlib.suppress(FileExistsError):
+            disk.create_whole(place, data, 0o600)
+            return place
+        if place.read_bytes() == data:
+            return place
+    raise AssertionError("unreachable")
 
-        path = path.with_name(f"{path.stem}-{hashlib.sha256(data).hexdigest()[:8]}.csv")
-    disk.write_whole(path, data, 0o600)
-    return path
+
+def _second_places(path: Path, data: bytes) -> Iterator[Path]:
+    import hashlib  # brings a library of 4 MB, and is rarely needed
+
+    for number in itertools.count():
+        sha256 = hashlib.sha256(data + b"\n" * number).hexdigest()
+        yield path.with_name(second_name(path.name, sha256))
 
 
 def _set_aside(stem: Path, data: bytes) -> Path:

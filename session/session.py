@@ -168,10 +168,10 @@ class Session:
             self._cannot_show(message)
 
     def _opened(self, chunk: Opened) -> None:
-        if not chunk.damage:  # the detections of an earlier, better copy are on the line
+        if not chunk.damage:
             self._gone.pop(chunk.chunk, None)
-            self._chunks[chunk.chunk] = chunk.objids
-        self._chunks.setdefault(chunk.chunk, chunk.objids)
+        if not chunk.damage or len(chunk.objids) > len(self._chunks.get(chunk.chunk, ())):
+            self._chunks[chunk.chunk] = chunk.objids  # else an earlier, better copy is on the line
         self._verdicts.votes.update(chunk.votes)
         self._answers = {**chunk.answers, **self._answers}
         self._add_pages(chunk)

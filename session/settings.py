@@ -167,8 +167,8 @@ def _check_owner(home: Path, before: tuple[str, str], now: tuple[str, str]) -> N
     same = old_hub.rpartition("@")[2] == hub.rpartition("@")[2] and old_user == user
     held = [
         *home.glob("chunks/*.tar.gz"),
-        *home.glob("labels/open/*"),
-        *home.glob("labels/waiting/*"),
+        *home.glob("labels/open/*.csv"),
+        *home.glob("labels/waiting/*.csv"),
     ]
     if old_user and held and not same:
         raise SessionError(

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from conftest import ROOT, fill
@@ -396,8 +397,109 @@ def test_what_is_no_label_file_is_no_copy_of_one(name):
     assert labelfile.true_name(name) is None
 
 
+def ahead(**of_now):
+    """Return a TIME that is so far ahead of the clock."""
+    at = datetime.now(timezone.utc) + timedelta(**of_now)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def test_a_correction_is_later_than_what_it_corrects_even_if_the_clock_was_put_back():
-    first = labelfile.row("1", "Good")._replace(time="2999-12-31T23:59:59.999Z")
-    second = labelfile.row("1", "Marginal", after=first.time)
-    assert second.time == "3000-01-01T00:00:00.000Z" and labelfile.check(second) is None
+    first = ahead(hours=2)
+    second = labelfile.row("1", "Marginal", after=first)
+    assert second.time > first and labelfile.check(second) is None
+    third = labelfile.row("1", "Good", after=second.time)
+    assert third.time > second.time < ahead(hours=3)
     assert labelfile.row("1", "Good", after="2020-01-01T00:00:00.000Z").time > "2026"
+
+
+@pytest.mark.parametrize(
+    "after", ["9999-12-31T23:59:59.999Z", "2026-13-40T00:00:00.000Z", "22/11/2026", ""]
+)
+def test_a_time_that_cannot_be_keeps_no_label_from_being_given(after):
+    """Labels of a year ahead are refused by the hub, and so were their corrections, for ever."""
+    assert ahead(minutes=-1) < labelfile.row("1", "Good", after=after).time < ahead(minutes=1)
+
+
+def test_a_rewrite_that_fails_is_begun_anew_with_all_labels(tmp_path, monkeypatch):
+    """One failure, and the next press found a file with a header, which it took for the whole."""
+    folder, *others = places(tmp_path)
+    file = labelfile.LabelFile(folder, "rob", others)
+    for objid in "123":
+        file.append(labelfile.row(objid, "Good"))
+    file.path.unlink()
+    real, failures = os.write, [OSError(28, "No space left on device")]
+
+    def fails_once(descriptor, data):
+        if failures and b"Good" in bytes(data):
+            raise failures.pop()
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", fails_once)
+    with pytest.raises(labelfile.LabelError, match="No space left"):
+        file.append(labelfile.row("4", "Good"))
+    file.append(labelfile.row("5", "Good"))
+    assert sorted(row.objid for row in labelfile.read(file.path).rows) == ["1", "2", "3", "5"]
+
+
+def test_what_was_corrected_is_not_written_again_after_its_correction(tmp_path):
+    folder, *others = places(tmp_path)
+    file = labelfile.LabelFile(folder, "rob", others)
+    for objid, action in (("1", "Good"), ("2", "Good"), ("1", "Marginal")):
+        file.append(labelfile.row(objid, action))
+    labelfile.settle(file.path, others[0])
+    file.append(labelfile.row("3", "Good"))
+    found = labelfile.latest(tmp_path.rglob("*.csv"), {"1", "2", "3"})
+    assert {objid: row.action for objid, row in found.items()} == {
+        "1": "Marginal",
+        "2": "Good",
+        "3": "Good",
+    }
+
+
+def test_a_file_that_a_spreadsheet_saved_while_it_was_written_loses_nothing(tmp_path):
+    saved = (HEADER + LINES[0]).replace(b",", b";")
+    rows, torn = settle(tmp_path, saved + LINES[1] + LINES[2])
+    assert [row.objid for row in rows] == ["7", "8", "9"] and not torn
+
+
+@pytest.mark.parametrize("comment", ["a;OBJID;ACTION;b", "OBJID\tACTION", "OBJID,ACTION"])
+def test_a_comment_that_looks_like_a_header_is_a_comment(tmp_path, comment):
+    file = labelfile.LabelFile(tmp_path, "rob")
+    file.append(labelfile.row("1", "Other", labelfile.clean_comment(comment)))
+    file.append(labelfile.row("2", "Good"))
+    assert [row.objid for row in labelfile.read(file.path).rows] == ["1", "2"]
+    assert not labelfile.read(file.path).torn
+
+
+def test_the_latest_answer_goes_by_time_and_not_by_the_name_of_the_file(tmp_path):
+    """The clock was put back: the corrected label stood in the file with the later name."""
+    for hour, action, minute in ((13, "Marginal", 2), (14, "Good", 1)):
+        path = tmp_path / f"rob--2026-11-22_{hour}-00-00.csv"
+        row = labelfile.Row("1", action, "", f"2026-11-22T14:0{minute}:00.000Z", "s", "1.00")
+        path.write_bytes(HEADER + (",".join(row) + "\n").encode())
+    assert labelfile.latest(tmp_path.iterdir(), {"1"})["1"].action == "Marginal"
+
+
+def test_a_file_that_is_read_is_looked_through_for_answers_too(tmp_path):
+    path = tmp_path / "rob--2026-11-22_13-08-00.csv"
+    whole = (HEADER + b"".join(LINES)).decode()
+    for data in (
+        whole.encode("utf-16"),
+        whole.replace(",", ";").replace('"a; b', '"a, b').encode(),
+        whole.replace("SECONDS\n", "SECONDS,FLAG\n").replace("0\n", "0,\n").encode(),
+    ):
+        path.write_bytes(data)
+        assert labelfile.latest([path], {"9"})["9"].action == "Unsure"
+
+
+def test_what_is_kept_under_a_second_name_is_not_replaced_either(tmp_path):
+    path = tmp_path / "rob--2026-11-22_13-08-00.csv"
+    assert labelfile.keep(path, b"one") == path
+    second = labelfile.keep(path, b"two")
+    second.write_bytes(b"edited")
+    third = labelfile.keep(path, b"two")
+    assert len({path, second, third}) == 3
+    contents = [place.read_bytes() for place in (path, second, third)]
+    assert contents == [b"one", b"edited", b"two"]
+    assert all(labelfile.user_of(place.name) == "rob" for place in (second, third))
+    assert labelfile.second_name(second.name, "f" * 64) == f"{path.stem}-ffffffff.csv"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from conftest import ROOT, put, triplets
@@ -145,7 +146,8 @@ def test_a_correction_counts_even_if_the_clock_was_put_back(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
     sent = tmp_path / "data" / "labels" / "sent"
     sent.mkdir(parents=True)
-    late = "2026-11-22T13:08:00.123Z".replace("2026", "2999")
+    at = datetime.now(timezone.utc) + timedelta(hours=2)
+    late = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     row = labelfile.row("1", "Good")._replace(time=late)
     text = f"{','.join(labelfile.COLUMNS)}\n{','.join(row)}\n"
     (sent / "ann--2026-11-22_13-08-00.csv").write_text(text)
