@@ -254,7 +254,7 @@ def test_the_latest_answer_is_found_over_several_files_whatever_their_place(tmp_
         ("a", 12, [("1", "Unsure"), ("22", "Good")]),
     ):
         path = tmp_path / f"{user}--2026-11-22_{hour}-00-00.csv"
-        path.write_text("".join(line.format(*row) for row in rows))
+        path.write_text(HEADER.decode() + "".join(line.format(*row) for row in rows))
     answers = labelfile.latest(tmp_path.glob("*.csv"), {"1", "3"})
     assert {objid: row.action for objid, row in answers.items()} == {"1": "Unsure"}
 

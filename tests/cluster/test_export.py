@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import labels
 import stamps
 from cluster import hub
 from cluster.add import run as add
@@ -207,7 +208,7 @@ def test_metadata_columns_of_all_drops_are_there_and_none_is_taken_for_ours(labe
 def test_classes_are_listed_in_the_order_of_the_columns(labelled):
     folder, _, _ = exported(labelled)
     classes = json.loads((folder / "classes.json").read_text())
-    assert [f"P_{name}" for name in classes["classes"]] == COLUMNS[2:9]
+    assert [f"P_{name}" for name in classes["classes"]] == COLUMNS[2 : 2 + len(labels.CLASSES)]
     assert classes["real"] == ["Marginal", "Good"]
     assert classes["channels"] == ["Search", "Template", "Difference"]
 
@@ -250,7 +251,7 @@ def test_the_readmes_numpy_code_loads_the_set(empty, suffix):
     number = sum(row["SPLIT"] == "train" for row in rows)
     kind = {".gif": "uint8", ".fits": "float32"}[suffix]
     first, *rest = done.stdout.splitlines()
-    assert first == f"(29, 3, 51, 51) {kind} (29, 7) {number}"
+    assert first == f"(29, 3, 51, 51) {kind} (29, {len(labels.CLASSES)}) {number}"
     assert rest == ["(8, 3, 51, 51) True"] * (suffix == ".fits")
 
 
