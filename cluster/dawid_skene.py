@@ -174,8 +174,8 @@ def _likelihood(people: People, own: Floats, person: Ints, answer: Ints) -> Floa
 def _skill(right: Floats, total: Floats) -> Floats:
     """Return (P, K), the expected share of right answers of each person to each class.
 
-    Of so many right ones (P, K) among all: the largest posterior of Rasch's model, see
-    `dawid_skene`, by Newton's method for skill, ease and mean in turn.
+    Of so many right ones (P, K) among all: the largest posterior of Rasch's model, see `weigh`,
+    by Newton's method for skill, ease and mean in turn.
     """
     skill, ease, mean = np.zeros((len(right), 1)), np.zeros(right.shape[1]), np.log(2.0)
     for _ in range(_STEPS):

@@ -14,7 +14,6 @@ from datetime import datetime, timezone
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 import labelfile
 import labels
@@ -421,7 +420,7 @@ def tally(said: Iterable[tuple[str, labelfile.Row]], name: Callable[[str], str] 
     return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
-def kappa(matrix: npt.ArrayLike) -> float:
+def kappa(matrix: Sequence[Sequence[int]] | Ints) -> float:
     """Return Cohen's kappa of a confusion matrix of counts: agreement beyond chance.
 
     (p_o - p_e) / (1 - p_e) with the share p_o on the diagonal and p_e what the margins make

@@ -154,6 +154,6 @@ def text(name: str, written: TrainingSet, method: str) -> str:
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a table as Markdown; without rows, "none"."""
+    """Return a table as Markdown; without rows, "None."."""
     lines: list[Sequence[object]] = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines) if rows else "None."

@@ -6,10 +6,9 @@ Unsure and Skipped are no votes, Other is a class of its own, and an expert's la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 import labelfile
 import labels
@@ -17,9 +16,14 @@ from cluster.verified import Rows
 
 CLASSES = labels.CLASSES
 INDEX = {name: index for index, name in enumerate(CLASSES)}
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+    Floats = npt.NDArray[np.float64]
+    Bools = npt.NDArray[np.bool_]
+else:  # a login node's numpy may be older than its types
+    Ints = Floats = Bools = np.ndarray
 
 
 class Votes(NamedTuple):
