@@ -457,8 +457,12 @@ def test_what_was_corrected_is_not_written_again_after_its_correction(tmp_path):
 
 
 def test_a_file_that_a_spreadsheet_saved_while_it_was_written_loses_nothing(tmp_path):
-    saved = (HEADER + LINES[0]).replace(b",", b";")
-    rows, torn = settle(tmp_path, saved + LINES[1] + LINES[2])
+    file = labelfile.LabelFile(tmp_path, "rob")
+    for objid in "789":
+        file.append(labelfile.row(objid, "Good"))
+    head, first, *rest = file.path.read_bytes().splitlines(keepends=True)
+    saved = (head + first).replace(b",", b";")
+    rows, torn = settle(tmp_path, saved + b"".join(rest))
     assert [row.objid for row in rows] == ["7", "8", "9"] and not torn
 
 

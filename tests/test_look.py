@@ -11,8 +11,13 @@ def test_a_look_comes_back_from_the_settings_as_it_was():
         assert all(isinstance(text, str) for text in look.as_settings().values())
 
 
-@pytest.mark.parametrize("bias", ["nan", "inf", "-9", "", "a", "1e400"])
-@pytest.mark.parametrize("contrast", ["1.0", "nan", "0", "99"])
+@pytest.mark.parametrize(
+    "bias, contrast",
+    [
+        *((bias, "2.0") for bias in ("nan", "inf", "-9", "9", "", "a", "1e400")),
+        *(("0.3", contrast) for contrast in ("nan", "inf", "0", "-1", "99", "")),
+    ],
+)
 def test_a_stretch_that_cannot_be_is_the_usual_one(bias, contrast):
     settings = {"scaling": "faint", "inverted": "True", "bias": bias, "contrast": contrast}
     assert Look.from_settings(settings) == Look("faint", True)

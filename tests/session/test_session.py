@@ -157,3 +157,15 @@ def test_a_correction_counts_even_if_the_clock_was_put_back(desk, tmp_path):
     assert subject.label("Marginal") == "1"
     (row,) = labelfile.read(subject.session._record.path).rows
     assert row.action == "Marginal" and row.time > late
+
+
+def test_another_label_for_the_same_detection_leaves_as_many_to_do_as_before(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2, 3]))
+    subject = desk().open()
+    subject.label("Good")
+    for name in ("Unsure", "Marginal"):
+        subject.session.back()
+        subject.pump(lambda: subject.session.page().pictures)
+        subject.label(name)
+    assert subject.session._line.left == 2 and subject.session.progress() == (1, 3)
+    assert subject.session.today == 1 and subject.session.given == {"1": "Marginal"}
