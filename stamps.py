@@ -9,16 +9,16 @@ How pixels look is in scaling.py.
 
 from __future__ import annotations
 
-import gzip
 import io
 import re
-import tarfile
 import warnings
-import zlib
 from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import archive
+from archive import CHUNK_LIMIT, MEMBER_LIMIT, StampError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,14 +26,8 @@ if TYPE_CHECKING:
 SEARCH, TEMPLATE, DIFFERENCE = KINDS = ("srch", "temp", "diff")
 TITLES = ("Search", "Template", "Difference")  # what people call them
 SIDE_LIMIT = 1024  # pixels; the surveys' stamps have 30 to 121
-MEMBER_LIMIT = 32 << 20  # bytes: three planes of that size in double precision, with headers
-CHUNK_LIMIT = 256 << 20  # bytes, unpacked; 50 triplets of 121 x 121 floats take 9 MB
 
 _STAMP = re.compile(r"(srch|temp|diff)([0-9]{1,32})(\.[a-z]{2,4})", re.ASCII)
-
-
-class StampError(Exception):
-    """Something could not be read; the message is a phrase that says why."""
 
 
 class GoneError(StampError):
@@ -66,19 +60,6 @@ def _file_name(path: str) -> str:
     return path.rpartition("/")[2]  # pathlib takes ten times as long, which millions of names feel
 
 
-class _Bounded:
-    """A file to read from, up to so many bytes and no more."""
-
-    def __init__(self, file: gzip.GzipFile, limit: float):
-        self._file, self._left = file, limit
-
-    def read(self, size: int) -> bytes:
-        self._left -= size
-        if self._left < 0:
-            raise StampError("it unpacks to more than it may")
-        return self._file.read(size)
-
-
 def members(path: str | Path, limit: float = CHUNK_LIMIT) -> Iterator[tuple[str, bytes | None]]:
     """Go through the stamps in a tar.gz in their order, with no more than one in memory.
 
@@ -99,28 +80,10 @@ def members(path: str | Path, limit: float = CHUNK_LIMIT) -> Iterator[tuple[str,
     Raises
     ------
     StampError
-        The archive is no tar.gz, is damaged, ends too early or is larger than `limit`.
+        The archive is no tar.gz, is damaged, ends too early or goes beyond a bound of `archive`.
     """
-    try:
-        with gzip.open(path) as unpacked:
-            source = _Bounded(unpacked, limit)
-            with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|") as archive:
-                while (member := archive.next()) is not None:
-                    archive.members.clear()  # type: ignore[attr-defined] # it remembers each one
-                    if member.isfile() and parse_name(member.name):
-                        file = archive.extractfile(member)
-                        small = member.size <= MEMBER_LIMIT
-                        yield _file_name(member.name), file.read() if file and small else None
-            while source.read(1 << 16):  # only at its very end does gzip compare the checksum
-                pass
-    except (EOFError, zlib.error, tarfile.TarError, gzip.BadGzipFile, ValueError) as error:
-        if isinstance(error, EOFError) or "unexpected end" in str(error):
-            raise StampError("it ends too early") from error
-        if isinstance(error, gzip.BadGzipFile) or str(error) == "empty file":
-            raise StampError("it is no tar.gz, or a damaged one") from error
-        raise StampError("it is damaged") from error
-    except OSError as error:
-        raise StampError(f"it cannot be read ({error.strerror})") from error
+    for name, data in archive.files(path, lambda name: parse_name(name) is not None, limit):
+        yield _file_name(name), data
 
 
 class Part(NamedTuple):

@@ -290,10 +290,15 @@ list() { # FILE...: those that exist
     done
 }
 
+unpack() { # FILE: as much of a chunk as one may be, see archive.py; tells in $work/broken if it was not all
+    rm -f "$work/broken"
+    { { [ -f "$1" ] && gzip -dc "$1"; } 2>/dev/null || : >"$work/broken"; } | head -c 67108864
+}
+
 count_detections() { # how many of those here have no label yet
     list "$data"/labels/*/"$user"--*.csv | while read -r file; do cut -d , -f 1 "$file"; done >"$work/done"
     list "$data"/chunks/*.tar.gz | while read -r file; do
-        tar -tzf "$file" 2>/dev/null | sed -n 's|^\(.*/\)\{0,1\}diff\([0-9]*\)\.[a-z]*$|\2|p'
+        unpack "$file" | tar -tf - 2>/dev/null | sed -n 's|^\(.*/\)\{0,1\}diff\([0-9]*\)\.[A-Za-z.]*$|\2|p'
     done | sort -u | grep -c -v -x -F -f "$work/done" || :
 }
 
@@ -342,9 +347,10 @@ fetch() {
         name=$(basename "$file" .tar.gz)
         case $name in
         *[!A-Za-z0-9._-]* | -*) ;;
-        *) if gzip -t "$file" 2>/dev/null; then # a damaged one is asked for again
-            set -- "$@" --have "$name"
-        fi ;;
+        *)
+            unpack "$file" >/dev/null
+            [ -e "$work/broken" ] || set -- "$@" --have "$name" # a damaged one is asked for again
+            ;;
         esac
     done
     [ -z "${ARTIFACTSPY_EXPERT:-}" ] || set -- "$@" --expert

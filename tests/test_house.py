@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-GROUND = {"disk", "labelfile", "labels", "look", "scaling", "stamps"}
+GROUND = {"archive", "disk", "labelfile", "labels", "look", "scaling", "stamps"}
 ROOMS = ["artifactspy", "window", "session", "cluster"]
 FILES = sorted(
     path.relative_to(ROOT)

@@ -1,7 +1,9 @@
 """`sync.sh` by hand, on a local hub: all can be repeated, and every failure is a sentence."""
 
+import gzip
 import os
 import re
+import resource
 import signal
 import subprocess
 
@@ -329,6 +331,17 @@ def test_status_counts_what_this_person_has_left(sync, tmp_path):
     sync("fetch")
     label_file(tmp_path, ("101", "Good"), user="bob")
     assert "12 detections to label" in sync("status").stdout
+
+
+def test_a_chunk_that_unpacks_without_an_end_is_a_damaged_one_and_costs_no_time(sync, tmp_path):
+    sync("fetch")
+    (path,) = (tmp_path / "data" / "chunks").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(gzip.compress(gzip.decompress(whole)) + gzip.compress(bytes(64 << 20)) * 100)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert "12 detections to label" in sync("status").stdout
+    assert sync("fetch").returncode == 0 and path.read_bytes() == whole
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 5
 
 
 def test_only_sync_sh_calls_kerberos_and_ssh():
