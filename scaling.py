@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 import stamps
+from decoding import MISSING_LIMIT
 from look import Look
 
-MISSING_LIMIT = 1e30  # at and beyond it a pixel is missing: some files hold -3.4e38 for that
 MISSING_COLOUR = (58, 47, 92)  # no grey, and dark: it says "nothing here" without drawing the eye
 _GREY = 128 / 255  # where nothing can be told apart
 
@@ -27,7 +27,7 @@ class Stamp(NamedTuple):
     Attributes
     ----------
     pixels : ndarray, shape (H, W)
-        uint8 of an 8-bit picture, or floating point of a FITS image in its own unit, NaN and all.
+        See `stamps.decode`: uint8 of an 8-bit picture, else floating point.
     gray : ndarray of uint8, shape (H, W)
         0 black to 255 white.
     missing : ndarray of bool, shape (H, W)
@@ -126,18 +126,10 @@ def sky(pixels: np.ndarray) -> Sky:
 def missing_pixels(pixels: np.ndarray) -> np.ndarray:
     """Tell where a FITS stamp (H, W) has no value, as bool (H, W).
 
-    That is at NaN, infinities, what is beyond `MISSING_LIMIT`, and exact zeros that fill a row, a
-    column or 3 x 3 pixels: a subtraction leaves none such, a masked area or a CCD's edge does.
+    That is at NaN, infinities and what is beyond `MISSING_LIMIT`. `stamps.decode` has put NaN
+    where zeros stand for no value.
     """
-    missing = ~(np.abs(pixels) < MISSING_LIMIT)
-    zero = missing | (pixels == 0)
-    block = zero[:-2] & zero[1:-1] & zero[2:]
-    block = block[:, :-2] & block[:, 1:-1] & block[:, 2:]
-    missing |= zero.all(axis=1, keepdims=True) | zero.all(axis=0, keepdims=True)
-    height, width = block.shape
-    for row, column in np.ndindex(3, 3) if block.any() else ():
-        missing[row : row + height, column : column + width] |= block
-    return missing
+    return ~(np.abs(pixels) < MISSING_LIMIT)
 
 
 # Scalings: a stretch is a curve between limits. Both take deviations from the sky in units of its

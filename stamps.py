@@ -1,33 +1,36 @@
-"""A chunk of stamps, opened without unpacking it to disk, and each stamp decoded.
+"""A chunk of stamps, opened without unpacking it to disk.
 
 A chunk is a tar.gz that holds, for each detection, ``srchID.gif tempID.gif diffID.gif`` or the
 same three as ``.fits``. Whatever arrives is taken for hostile: only names that are asked for are
-read, and sizes are bounded before memory is taken. In every array row 0 is the top of the picture.
-Importing this needs the standard library only; numpy, Pillow and astropy come with the first pixel.
-How pixels look is in scaling.py.
+read, and within the bounds of archive.py. How a stamp becomes pixels is in decoding.py, how these
+look in scaling.py. Importing this needs the standard library only.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import archive
 from archive import CHUNK_LIMIT, MEMBER_LIMIT, StampError
+from decoding import READERS, SIDE_LIMIT, ToolError, decode
 
-if TYPE_CHECKING:
-    import numpy as np
-
+__all__ = [  # and what the rooms behind this one have for its users
+    "CHUNK_LIMIT",
+    "MEMBER_LIMIT",
+    "READERS",
+    "SIDE_LIMIT",
+    "StampError",
+    "ToolError",
+    "decode",
+]
 SEARCH, TEMPLATE, DIFFERENCE = KINDS = ("srch", "temp", "diff")
 TITLES = ("Search", "Template", "Difference")  # what people call them
-SIDE_LIMIT = 1024  # pixels; the surveys' stamps have 30 to 121
 
-_STAMP = re.compile(r"(srch|temp|diff)([0-9]{1,32})(\.[a-z]{2,4})", re.ASCII)
+_STAMP = re.compile(r"(srch|temp|diff)([0-9]{1,32})((?:\.[A-Za-z]{2,4}){1,2})", re.ASCII)
 
 
 class GoneError(StampError):
@@ -50,10 +53,12 @@ def parse_name(path: str) -> tuple[str, str, str] | None:
     Returns
     -------
     tuple of str or None
-        Such as ``("srch", "284239958", ".gif")``; None if it is not the name of a stamp.
+        Such as ``("srch", "284239958", ".gif")``, the format in small letters; None if it is not
+        the name of a stamp.
     """
     match = _STAMP.fullmatch(_file_name(path))
-    return (match[1], match[2], match[3]) if match and match[3] in READERS else None
+    suffix = match[3].lower() if match else ""
+    return (match[1], match[2], suffix) if match and suffix in READERS else None
 
 
 def _file_name(path: str) -> str:
@@ -215,83 +220,3 @@ class Chunk:
                 raise GoneError(f"{self.path.name}: {again.damage or 'it has changed'}")
             self._triplets = again._triplets
         return self._triplets[objid]
-
-
-def decode(data: bytes, suffix: str) -> np.ndarray:
-    """Decode one stamp.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    suffix : str
-        A key of `READERS`, which says how.
-
-    Returns
-    -------
-    ndarray, shape (H, W)
-        uint8 of an 8-bit picture, or floating point of a FITS image in its own unit, NaN and all.
-
-    Raises
-    ------
-    StampError
-        It is damaged, too large or no image.
-    """
-    try:
-        return READERS[suffix](data)
-    except (StampError, ModuleNotFoundError):  # the stamp is not to blame for what is not installed
-        raise
-    except MemoryError as error:
-        raise StampError("too large for this machine's memory") from error
-    except Exception as error:  # whatever a decoder makes of hostile bytes costs one stamp
-        raise StampError("damaged") from error
-
-
-def _bound(width: int, height: int) -> None:
-    if not (0 < width <= SIDE_LIMIT and 0 < height <= SIDE_LIMIT):
-        raise StampError(f"{width} x {height} pixels, and at most {SIDE_LIMIT} a side are shown")
-
-
-def _read_picture(data: bytes) -> np.ndarray:
-    """Decode an 8-bit picture to uint8, row 0 at the top."""
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data), formats=("GIF", "PNG", "JPEG")) as picture:
-        _bound(*picture.size)
-        if picture.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
-            raise StampError(f"a picture of mode {picture.mode}, not of 8 bits")
-        return np.asarray(picture if picture.mode == "L" else picture.convert("L"))
-
-
-def _read_fits(data: bytes) -> np.ndarray:
-    """Decode the first image of a FITS file to floating point, row 0 at the top."""
-    import numpy as np
-    from astropy.io import fits
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ZTF writes SIMPLE in a free column: one warning a file
-        with fits.open(io.BytesIO(data), memmap=False, lazy_load_hdus=True) as hdus:
-            for hdu in hdus:
-                shape: tuple[int, ...] = hdu.shape if hdu.is_image else ()
-                while len(shape) > 2 and shape[0] == 1:
-                    shape = shape[1:]
-                if len(shape) == 2:
-                    break
-            else:
-                raise StampError("no image in it")
-            _bound(shape[1], shape[0])
-            values = np.asarray(hdu.data).reshape(shape)
-            single = values.dtype.kind == "f" and values.dtype.itemsize <= 4
-            # FITS counts rows from the bottom, ours begin at the top
-            return values[::-1].astype(np.float32 if single else np.float64)
-
-
-# A file name's suffix -> what reads it. Another format is another line and its function.
-READERS: dict[str, Callable[[bytes], np.ndarray]] = {
-    ".gif": _read_picture,
-    ".png": _read_picture,
-    ".jpg": _read_picture,
-    ".fits": _read_fits,
-    ".fit": _read_fits,
-}

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-GROUND = {"archive", "disk", "labelfile", "labels", "look", "scaling", "stamps"}
+GROUND = {
+    "archive",
+    "decoding",
+    "disk",
+    "labelfile",
+    "labels",
+    "look",
+    "scaling",
+    "stamps",
+    "tiles",
+}
 ROOMS = ["artifactspy", "window", "session", "cluster"]
 FILES = sorted(
     path.relative_to(ROOT)

@@ -140,7 +140,15 @@ def send(hub, rows, user="alice", at="2026-01-02_03-04-05", **options):
 
 def copy_clone(target):
     target.mkdir()
-    for name in ("archive.py", "disk.py", "labelfile.py", "labels.py", "stamps.py"):
+    for name in (
+        "archive.py",
+        "decoding.py",
+        "disk.py",
+        "labelfile.py",
+        "labels.py",
+        "stamps.py",
+        "tiles.py",
+    ):
         shutil.copy(ROOT / name, target)
     shutil.copytree(ROOT / "cluster", target / "cluster", ignore=lambda *_: {"__pycache__"})
     return target

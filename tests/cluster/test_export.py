@@ -48,10 +48,12 @@ def gif(pixels):
     return file.getvalue()
 
 
-def as_fits(pixels):
+def as_fits(pixels, **cards):
     """Return a FITS file of an image whose row 0 is the top."""
     file = io.BytesIO()
-    fits.PrimaryHDU(np.asarray(pixels)[::-1]).writeto(file)
+    hdu = fits.PrimaryHDU(np.asarray(pixels)[::-1])
+    hdu.header.update(cards)
+    hdu.writeto(file)
     return file.getvalue()
 
 
@@ -309,11 +311,14 @@ def test_fits_has_its_own_values_and_nan_where_there_is_none(empty, kind):
     whole[20:23, 20:23] = 0
     whole[30, 30] = 0
     empty_pixels = np.zeros((40, 40), bool)
-    empty_pixels[:5] = empty_pixels[20:23, 20:23] = True
     if kind[0] == "f":
         whole[10, 11:14] = np.nan, np.inf, -3.4e38
+        empty_pixels[:5] = empty_pixels[20:23, 20:23] = empty_pixels[10, 11:14] = True
+    else:  # integers count, so that zero is a value
+        whole[10, 11:14] = -99
         empty_pixels[10, 11:14] = True
-    drop(empty, [8, 9], suffix=".fits", shape=(40, 40), srch9=as_fits(whole))
+    data = as_fits(whole, BLANK=-99) if kind[0] == "i" else as_fits(whole)
+    drop(empty, [8, 9], suffix=".fits", shape=(40, 40), srch9=data)
     say(empty, "ann", everyone(empty))
     folder, images, rows = exported(empty, size=44)
     image = images[[row["OBJID"] for row in rows].index("9")]
