@@ -81,19 +81,18 @@ def decode(data: bytes, suffix: str) -> np.ndarray:
         raise ToolError(error) from error
     except Exception as error:  # whatever a decoder makes of hostile bytes costs one stamp
         try:
-            READERS[suffix](_sample(data))
+            READERS[suffix](sample(_picture_form(data)))
         except Exception as also:
             raise ToolError(also) from error
         raise StampError("damaged") from error
 
 
-def _sample(data: bytes) -> bytes:
-    """Return a stamp of the same format that is certainly good."""
-    form = _picture_form(data)
+def sample(form: str | None = None) -> bytes:
+    """Return a stamp that is certainly good: a picture, if Pillow's name of a format is given."""
     if form is None:
-        cards = "SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 1", "NAXIS2  = 1", "END"
+        cards = "SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 2", "NAXIS1  = 8", "NAXIS2  = 8", "END"
         header = "".join(card.ljust(_CARD) for card in cards)
-        return header.ljust(_FITS_BLOCK).encode() + bytes(_FITS_BLOCK)
+        return header.ljust(_FITS_BLOCK).encode() + bytes(range(64)).ljust(_FITS_BLOCK, b"\0")
     from PIL import Image
 
     file = io.BytesIO()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import archive
 from archive import CHUNK_LIMIT, MEMBER_LIMIT, StampError
-from decoding import READERS, SIDE_LIMIT, ToolError, decode
+from decoding import READERS, SIDE_LIMIT, ToolError, decode, sample
 
 __all__ = [  # and what the rooms behind this one have for its users
     "CHUNK_LIMIT",
@@ -26,6 +26,7 @@ __all__ = [  # and what the rooms behind this one have for its users
     "StampError",
     "ToolError",
     "decode",
+    "sample",
 ]
 SEARCH, TEMPLATE, DIFFERENCE = KINDS = ("srch", "temp", "diff")
 TITLES = ("Search", "Template", "Difference")  # what people call them

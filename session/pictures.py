@@ -83,7 +83,13 @@ class Unreadable(NamedTuple):
     gone: bool
 
 
-Message = Union[Opened, AllOpened, Drawing, Unreadable]
+class Broken(NamedTuple):
+    """Nothing can be drawn on this computer, whatever the stamps are; told once."""
+
+    sentence: str
+
+
+Message = Union[Opened, AllOpened, Drawing, Unreadable, Broken]
 
 
 class Reader:
@@ -106,6 +112,7 @@ class Reader:
         self._decoded: dict[Detection, tuple[Stamp, Stamp, Stamp]] = {}  # the latest last
         self._open: stamps.Chunk | None = None  # which is being read
         self._begun = False  # the first detections were handed over
+        self._broken = False  # nothing can be drawn here, which was told
 
     def read_on(self) -> bool:
         """Read a portion of the next chunk; tell whether a message came of it.
@@ -169,9 +176,11 @@ class Reader:
 
     def draw(self, detection: Detection, wanted: Wanted) -> None:
         """Draw a detection."""
-        import scaling  # and numpy, which this thread waits for while Tk makes the window
-
+        if self._broken:
+            return
         try:
+            import scaling  # and numpy, which this thread waits for while Tk makes the window
+
             triplet = self._decoded.pop(detection, None)
             if triplet is None:
                 triplet = scaling.triplet(detection.objid, self._encoded(detection))
@@ -183,11 +192,23 @@ class Reader:
             log.warning("%s: %s", detection, error, exc_info=error.__cause__)
             gone = isinstance(error, stamps.GoneError)
             self._tell(Unreadable(detection, str(error), gone))
-        except Exception:  # a bug costs one detection, not the session
-            log.exception("%s", detection)
+        except stamps.ToolError as error:
+            self._break(error)
+        except (ImportError, MemoryError) as error:
+            self._break(stamps.ToolError(error))
+        except Exception as error:
+            if not _draws(wanted):
+                self._break(stamps.ToolError(error))
+                return
+            log.exception("%s", detection)  # a bug costs one detection, not the session
             self._tell(Unreadable(detection, "they cannot be read", False))
         else:
             self._tell(Drawing(detection, wanted, pictures, triplet))
+
+    def _break(self, error: stamps.ToolError) -> None:
+        log.error("%s", error, exc_info=error)
+        self._broken = True
+        self._tell(Broken(str(error)))
 
     def _encoded(self, detection: Detection) -> dict[str, stamps.Part]:
         """Return a triplet as it came, and keep the stamps of the chunks used last."""
@@ -211,6 +232,17 @@ class Reader:
                 path.unlink()
                 verdict.votes_of(path).unlink(missing_ok=True)
                 log.info("%s is done and acknowledged, and deleted here", chunk.name)
+
+
+def _draws(wanted: Wanted) -> bool:
+    """Tell whether a stamp that is certainly good can be drawn."""
+    try:
+        import scaling
+
+        scaling.pictures([scaling.read(stamps.sample(), ".fits", stamps.SEARCH)], *wanted)
+    except Exception:
+        return False
+    return True
 
 
 class Pictures:

@@ -1,11 +1,18 @@
 """The reader: chunks opened portion by portion, stamps held, given back and drawn."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
-from conftest import put, triplets, wait_until
+from conftest import KINDS, ROOT, fits_bytes, noise, put, triplets, wait_until
 
 import labelfile
+import scaling
 import stamps
+from look import Look
 from session import pictures
+from session.folder import Folder
 
 
 def test_the_first_page_of_a_large_chunk_does_not_wait_for_the_last(desk, tmp_path):
@@ -131,3 +138,91 @@ def test_finished_chunks_that_are_deleted_at_the_start_do_not_stop_it(desk, tmp_
     chunks = tmp_path / "data" / "chunks"
     again.pump(lambda: [path.name for path in chunks.iterdir()] == ["f--x.tar.gz"])
     assert subject and not [said for said in again.said if "went wrong" in said]
+
+
+# A machine on which nothing can be drawn
+
+
+def reading(tmp_path, members):
+    """Return a reader that has opened a chunk, what it tells, and the chunk's detections."""
+    put(tmp_path, "a--x.tar.gz", members)
+    told, said = [], []
+    reader = pictures.Reader(Folder(tmp_path / "data", "ann"), told.append, said.append)
+    while not told or not isinstance(told[-1], pictures.AllOpened):
+        reader.read_on()
+    opened = next(message for message in told if isinstance(message, pictures.Opened))
+    told.clear()
+    detections = [pictures.Detection(objid, opened.chunk, 1) for objid in opened.objids]
+    return reader, told, detections
+
+
+@pytest.mark.parametrize("error", [AttributeError("no numpy.product"), ValueError("dtype size")])
+def test_what_fails_on_a_good_stamp_too_breaks_the_sitting_once(tmp_path, monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    reader, told, detections = reading(tmp_path, triplets([1, 2]))
+    monkeypatch.setattr(scaling, "pictures", broken)
+    for detection in detections:
+        reader.draw(detection, pictures.Wanted(99, Look()))
+    (message,) = told
+    assert isinstance(message, pictures.Broken)
+    assert str(error) in message.sentence and "all labels are safe" in message.sentence
+
+
+def test_what_fails_on_one_detection_alone_costs_that_one(tmp_path, monkeypatch):
+    reader, told, detections = reading(tmp_path, triplets([1, 2]))
+    draw = scaling.triplet
+
+    def broken(objid, encoded):
+        assert objid != "1"
+        return draw(objid, encoded)
+
+    monkeypatch.setattr(scaling, "triplet", broken)
+    for detection in detections:
+        reader.draw(detection, pictures.Wanted(99, Look()))
+    assert [type(message) for message in told] == [pictures.Unreadable, pictures.Drawing]
+
+
+@pytest.mark.parametrize("package", ["numpy", "PIL"])
+def test_a_package_that_cannot_be_imported_skips_nothing(tmp_path, package):
+    """Another Python's numpy on PYTHONPATH, say: no stamp is to blame."""
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    (tmp_path / "other" / package).mkdir(parents=True)
+    (tmp_path / "other" / package / "__init__.py").write_text(
+        "raise ImportError('\\n\\nImporting the C-extensions failed.\\nmore')"
+    )
+    script = """
+import sys
+from look import Look
+from pathlib import Path
+from session import pictures
+from session.folder import Folder
+told = []
+reader = pictures.Reader(Folder(Path(sys.argv[1]), "ann"), told.append, print)
+while not told or not isinstance(told[-1], pictures.AllOpened):
+    reader.read_on()
+told.clear()
+for objid in "12":
+    reader.draw(pictures.Detection(objid, "a--x", 1), pictures.Wanted(99, Look()))
+print(*told, sep="\\n")
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "data"],
+        env={"PYTHONPATH": f"{tmp_path / 'other'}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = run.stdout.splitlines()
+    assert line.startswith("Broken(sentence=")
+    assert "(ImportError: Importing the C-extensions failed.)" in line
+
+
+def test_a_look_that_needs_what_is_not_there_breaks_nothing_but_says_so(tmp_path, monkeypatch):
+    members = {f"{kind}1.fits": fits_bytes(noise().astype(np.float32)) for kind in KINDS}
+    reader, told, (detection,) = reading(tmp_path, members)
+    monkeypatch.setitem(sys.modules, "astropy.visualization", None)
+    reader.draw(detection, pictures.Wanted(99, Look("zscale")))
+    (message,) = told
+    assert isinstance(message, pictures.Broken) and "astropy.visualization" in message.sentence
