@@ -1,9 +1,10 @@
 """FITS images in compressed tiles, read in a process of their own, which may die of them.
 
 astropy decodes tiles in C, where bytes that somebody made up overflow, abort and take gigabytes.
-So that is done by a helper with limits on memory and time: run as a program, this file reads images
-from its standard input until that ends. It tells pixels, not objects, and is believed no more than
-the stamp is. It begins with an image of its own, so that what fails later is the stamp's fault.
+So that is done by a helper: run as a program, this file reads images from its standard input until
+that ends, each in a fork of its own with limits on memory and time. It tells pixels, not objects,
+and is believed no more than the stamp is. It begins with an image of its own, so that what fails
+later is the stamp's fault.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from archive import StampError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _MEMORY = 128 << 20  # bytes that one image may take; 1024 x 1024 pixels take some 50 MB
 _SECONDS = 0.5  # of the processor for one image
 _PATIENCE = 20  # seconds until a helper that says nothing is ended, its start included
+_REFUSED = "refused"
 _TYPES = {"u1", "i2", "i4", "i8", "f4", "f8"}
 _CARDS = "SIMPLE  =                    T", "BITPIX  = 8", "NAXIS   = 0", "EXTEND  = T", "END"
 _PRIMARY = "".join(card.ljust(80) for card in _CARDS).ljust(2880).encode()
@@ -61,34 +63,48 @@ class _Helper:
     def _talk(self, data: bytes | None, size: int = 0) -> tuple[str, bytes]:
         """Send an image; return a line, and as many bytes as pixels are expected to have."""
         assert self._process.stdin and self._process.stdout
-        patience = threading.Timer(_PATIENCE, self._process.kill)
+        patience = threading.Timer(_PATIENCE, self._kill)
         patience.start()
         try:
             if data is not None:
                 self._process.stdin.write(b"%d\n" % len(data) + data)
                 self._process.stdin.flush()
-            line = self._process.stdout.readline(1000).decode("utf-8", "replace").rstrip("\n")
+            line = self._line()
             match = re.fullmatch(r"pixels [a-z]([0-9])", line)
-            return line, self._process.stdout.read(size * int(match[1])) if match else b""
+            if not match:
+                return line, b""
+            pixels = self._process.stdout.read(size * int(match[1]))
+            return (line, pixels) if self._line() == "whole" else ("", b"")
         except OSError:
             return "", b""
         finally:
             patience.cancel()
 
+    def _line(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline(1000).decode("utf-8", "replace").rstrip("\n")
+
     def read(self, data: bytes, height: int, width: int) -> np.ndarray | None:
-        """Return the pixels of an image, or None if it cannot be read."""
+        """Return the pixels of an image; None if it cannot be read, and OSError if nothing can."""
         import numpy as np
 
         line, pixels = self._talk(data, height * width)
+        if line == _REFUSED:
+            return None
         kind = line.partition(" ")[2]
         if kind not in _TYPES or len(pixels) != height * width * int(kind[1]):
-            return None
+            raise OSError(f"its answer is {line!r}")
         return np.frombuffer(pixels, kind).reshape(height, width)
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
         """End it; what it was doing is given up."""
-        self._process.kill()
-        self._process.communicate()
+        if self.parent == os.getpid():
+            self._kill()
+            self._process.communicate()
 
 
 def read(data: bytes, height: int, width: int) -> np.ndarray:
@@ -114,14 +130,21 @@ def read(data: bytes, height: int, width: int) -> np.ndarray:
         No such image can be read on this machine.
     """
     global _helper
-    with _lock:
-        if _helper is None or _helper.parent != os.getpid():  # a fork has one of its own
-            _helper = _Helper()
-        pixels = _helper.read(data, height, width)
-    if pixels is None:
-        end()
-        raise StampError("its compressed tiles cannot be decoded")
-    return pixels
+    for _ in range(2):  # whoever ended the helper itself, no stamp did
+        with _lock:
+            if _helper is None or _helper.parent != os.getpid():  # a fork has one of its own
+                _helper = _Helper()
+            try:
+                pixels = _helper.read(data, height, width)
+            except OSError as error:
+                failure = error
+                _helper.end()
+                _helper = None
+                continue
+        if pixels is None:
+            raise StampError("its compressed tiles cannot be decoded")
+        return pixels
+    raise ImportError(f"the process that reads compressed tiles broke twice: {failure}")
 
 
 def end() -> None:
@@ -177,13 +200,28 @@ def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
     sink.flush()
     while length := source.readline(20):
         data = source.read(int(length))
-        signal.setitimer(signal.ITIMER_PROF, _SECONDS)  # its signal ends us
-        values = _pixels(data)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        sink.write(f"pixels {values.dtype.kind}{values.dtype.itemsize}\n".encode())
-        sink.write(values.tobytes())
+        fork = os.fork()
+        if not fork:
+            _answer(data, sink)
+        _, status = os.waitpid(fork, 0)
+        sink.write(b"whole\n" if status == 0 else f"{_REFUSED}\n".encode())
         sink.flush()
 
 
+def _answer(data: bytes, sink: IO[bytes]) -> NoReturn:
+    try:
+        signal.setitimer(signal.ITIMER_PROF, _SECONDS)  # its signal ends us
+        values = _pixels(data)
+        answer = f"pixels {values.dtype.kind}{values.dtype.itemsize}\n".encode() + values.tobytes()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        sink.write(answer)
+        sink.flush()
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what a library prints
+        _serve(sys.stdin.buffer, answers)

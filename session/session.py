@@ -22,6 +22,7 @@ from session.folder import Folder, Record
 from session.line import Line
 from session.pictures import (
     AllOpened,
+    Broken,
     Detection,
     Drawing,
     Message,
@@ -155,7 +156,9 @@ class Session:
     def _receive(self, message: Message) -> None:
         if self._closing:
             return
-        if isinstance(message, Opened):
+        if isinstance(message, Broken):
+            self._say(message.sentence)
+        elif isinstance(message, Opened):
             self._opened(message)
         elif isinstance(message, AllOpened):
             self._all_opened()
