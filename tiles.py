@@ -55,25 +55,25 @@ class _Helper:
             )
         except OSError as error:
             raise ImportError(f"no process can be started: {error.strerror}") from error
-        answer = self._talk(None)[0]
+        answer = self._talk()[0]
         if answer != "ready":
             self.end()
             raise ImportError(answer or "the process that reads compressed tiles ends at once")
 
-    def _talk(self, data: bytes | None, size: int = 0) -> tuple[str, bytes]:
-        """Send an image; return a line, and as many bytes as pixels are expected to have."""
+    def _talk(self, data: bytes = b"", height: int = 0, width: int = 0) -> tuple[str, bytes]:
+        """Send an image, if there is one; return a line, and the pixels that it announces."""
         assert self._process.stdin and self._process.stdout
         patience = threading.Timer(_PATIENCE, self._kill)
         patience.start()
         try:
-            if data is not None:
-                self._process.stdin.write(b"%d\n" % len(data) + data)
+            if data:
+                self._process.stdin.write(b"%d %d %d\n" % (len(data), height, width) + data)
                 self._process.stdin.flush()
             line = self._line()
             match = re.fullmatch(r"pixels [a-z]([0-9])", line)
             if not match:
                 return line, b""
-            pixels = self._process.stdout.read(size * int(match[1]))
+            pixels = self._process.stdout.read(height * width * int(match[1]))
             return (line, pixels) if self._line() == "whole" else ("", b"")
         except OSError:
             return "", b""
@@ -88,7 +88,7 @@ class _Helper:
         """Return the pixels of an image; None if it cannot be read, and OSError if nothing can."""
         import numpy as np
 
-        line, pixels = self._talk(data, height * width)
+        line, pixels = self._talk(data, height, width)
         if line == _REFUSED:
             return None
         kind = line.partition(" ")[2]
@@ -198,20 +198,22 @@ def _serve(source: IO[bytes], sink: IO[bytes]) -> None:
     _limit_memory()
     sink.write(b"ready\n")
     sink.flush()
-    while length := source.readline(20):
-        data = source.read(int(length))
+    while line := source.readline(99):
+        length, height, width = map(int, line.split())
+        data = source.read(length)
         fork = os.fork()
         if not fork:
-            _answer(data, sink)
+            _answer(data, (height, width), sink)
         _, status = os.waitpid(fork, 0)
         sink.write(b"whole\n" if status == 0 else f"{_REFUSED}\n".encode())
         sink.flush()
 
 
-def _answer(data: bytes, sink: IO[bytes]) -> NoReturn:
+def _answer(data: bytes, shape: tuple[int, int], sink: IO[bytes]) -> NoReturn:
     try:
         signal.setitimer(signal.ITIMER_PROF, _SECONDS)  # its signal ends us
         values = _pixels(data)
+        assert values.shape == shape  # else somebody waits for more
         answer = f"pixels {values.dtype.kind}{values.dtype.itemsize}\n".encode() + values.tobytes()
         signal.setitimer(signal.ITIMER_PROF, 0)
         sink.write(answer)

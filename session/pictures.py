@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, Union
 import labelfile
 import stamps
 from look import Look
-from session import verdict
+from session import aside, verdict
 from session.folder import Folder
 from session.worker import Deliver, Worker
 
@@ -125,7 +125,8 @@ class Reader:
             return True
         chunk = self._open
         first = not (chunk.objids or self._begun) and chunk.keeps
-        chunk.read(PORTION)
+        with aside.marked(chunk.path):
+            chunk.read(PORTION)
         answers = None
         if chunk.whole or first:
             answers = self._folder.latest({*chunk.objids, *chunk.incomplete})
@@ -158,6 +159,12 @@ class Reader:
             if self._versions.get(path) == version:
                 continue
             self._versions[path] = version
+            if aside.is_set_aside(path):
+                self._say(
+                    f"{path.name} ended the program, and is set aside: nothing of it is lost. "
+                    "Rename it to have it tried again, and tell the hub's owner."
+                )
+                continue
             if re.fullmatch(r"[A-Za-z0-9._-]+", path.name):
                 keeps = len(self._held) < HELD or not self._begun
                 return stamps.Chunk(path, at_once=False, keeps=keeps)
@@ -183,7 +190,8 @@ class Reader:
 
             triplet = self._decoded.pop(detection, None)
             if triplet is None:
-                triplet = scaling.triplet(detection.objid, self._encoded(detection))
+                with aside.marked(self._chunks[detection.chunk].path):
+                    triplet = scaling.triplet(detection.objid, self._encoded(detection))
             self._decoded[detection] = triplet
             while len(self._decoded) > DECODED:
                 del self._decoded[next(iter(self._decoded))]
@@ -225,6 +233,8 @@ class Reader:
     def drop_finished(self) -> None:
         """Delete the chunks whose every detection is dealt with and acknowledged by the hub."""
         for path in self._folder.archives():
+            if aside.mark_of(path).exists():
+                continue
             chunk = self._chunks.get(stamps.stem(path)) or stamps.Chunk(path)
             objids = {*chunk.objids, *chunk.incomplete}
             known = objids and chunk.whole and not chunk.damage
