@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import re
 import stat
 import zlib
@@ -18,14 +19,16 @@ from typing import IO, NamedTuple
 
 MEMBER_LIMIT = 9 << 20  # bytes of one file: 1024 x 1024 in double precision, with headers
 CHUNK_LIMIT = 64 << 20  # bytes, packed and unpacked; 50 triplets of 121 x 121 floats take 9 MB
-_MEMBERS = 20_000  # of a chunk, whatever they are
+MEMBERS_LIMIT = 20_000  # of a chunk, whatever they are
 _NAME_LIMIT = 8 << 10  # bytes of a header that holds a name too long for the usual one
 _BLOCK = 512
 _PORTION = 1 << 16
 
 _DAMAGED, _SHORT = "it is damaged", "it ends too early"
 _NO_ARCHIVE = "it is no tar.gz, or a damaged one"
-_FILES, _LONG_NAME, _EXTENDED, _SPARSE = (b"0", b"\0", b"7"), b"L", (b"x", b"g", b"X"), b"S"
+_FILES, _FOLDER, _HARD, _SYMBOLIC, _SPARSE = (b"0", b"\0", b"7"), b"5", b"1", b"2", b"S"
+_EMPTY = _HARD, _SYMBOLIC, b"3", b"4", _FOLDER, b"6"  # whatever size their headers say
+_LONG_NAME, _LONG_TARGET, _EXTENDED = b"L", b"K", (b"x", b"g", b"X")
 
 
 class StampError(Exception):
@@ -81,11 +84,20 @@ class Header(NamedTuple):
     path: str
     kind: bytes
     size: int
-    target: str  # of a link
+    target: str
+
+    def leads_to(self) -> str | None:
+        """Return the path of what a link stands for; a symbolic one's begins at its folder."""
+        folder = posixpath.dirname(self.path) if self.kind == _SYMBOLIC else ""
+        is_link = self.kind in (_HARD, _SYMBOLIC)
+        return posixpath.normpath(posixpath.join(folder, self.target)) if is_link else None
 
 
 def files(
-    path: str | Path, wanted: Callable[[str], bool], limit: float = CHUNK_LIMIT
+    path: str | Path,
+    wanted: Callable[[str], bool],
+    limit: float = CHUNK_LIMIT,
+    other: Callable[[str, str | None], None] | None = None,
 ) -> Iterator[tuple[str, bytes | None]]:
     """Go through the regular files in a tar.gz in their order, with no more than one in memory.
 
@@ -98,6 +110,9 @@ def files(
     limit : float
         How many bytes it may have, and may unpack to. If that is infinite, there may be any number
         of members, too.
+    other : callable, optional
+        ``other(path, target)`` is told of whatever else is in it but folders: of a link with the
+        path in the archive that it leads to, of anything else with None.
 
     Yields
     ------
@@ -121,11 +136,13 @@ def files(
                 raise StampError("it is larger than it may be")
             if packed.peek(2)[:2] != b"\x1f\x8b":
                 raise StampError(_NO_ARCHIVE)
-            most = _MEMBERS if limit < float("inf") else limit
+            most = MEMBERS_LIMIT if limit < float("inf") else limit
             source = io.BufferedReader(_Unzipped(packed, limit, most), _PORTION)
             for header in _headers(source, most):
                 if header.kind not in _FILES or not wanted(header.path):
-                    _skip(source, header.size)
+                    if other is not None and header.kind != _FOLDER:
+                        other(header.path, header.leads_to())
+                    _skip(source, 0 if header.kind in _EMPTY else header.size)
                 elif header.size > MEMBER_LIMIT:
                     yield header.path, None
                     _skip(source, header.size)
@@ -141,7 +158,8 @@ def files(
 
 def _headers(source: IO[bytes], most: float) -> Iterator[Header]:
     """Go through the members of a tar, whose content is to be read before the next is asked for."""
-    count, name, size = 0, None, None  # the latter two as a header of their own has them
+    count = 0
+    name = target = size = None  # as a header of their own has them
     while True:
         block = source.read(_BLOCK)
         if len(block) < _BLOCK or not block.strip(b"\0"):
@@ -158,17 +176,24 @@ def _headers(source: IO[bytes], most: float) -> Iterator[Header]:
             raise StampError("there is a sparse file in it")
         if header.kind == _LONG_NAME:
             name = _text(_extra(source, header.size))
+        elif header.kind == _LONG_TARGET:
+            target = _text(_extra(source, header.size))
         elif header.kind in _EXTENDED:
             extra = _extra(source, header.size)
             if b"GNU.sparse" in extra:
                 raise StampError("there is a sparse file in it")
             if header.kind != b"g":  # which is about all files, so that it has neither
                 name = _text(_value(extra, b"path")) or name
+                target = _text(_value(extra, b"linkpath")) or target
                 size = _decimal(_value(extra, b"size"))
         else:
-            header = header._replace(path=name or header.path)
-            yield header if size is None else header._replace(size=size)
-            name = size = None
+            yield Header(
+                name or header.path,
+                header.kind,
+                header.size if size is None else size,
+                target or header.target,
+            )
+            name = target = size = None
 
 
 def _header(block: bytes) -> Header:

@@ -9,17 +9,18 @@ look in scaling.py. Importing this needs the standard library only.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import archive
-from archive import CHUNK_LIMIT, MEMBER_LIMIT, StampError
+from archive import CHUNK_LIMIT, MEMBER_LIMIT, MEMBERS_LIMIT, StampError
 from decoding import READERS, SIDE_LIMIT, ToolError, decode, sample
 
 __all__ = [  # and what the rooms behind this one have for its users
     "CHUNK_LIMIT",
+    "MEMBERS_LIMIT",
     "MEMBER_LIMIT",
     "READERS",
     "SIDE_LIMIT",
@@ -66,15 +67,12 @@ def _file_name(path: str) -> str:
     return path.rpartition("/")[2]  # pathlib takes ten times as long, which millions of names feel
 
 
-def members(path: str | Path, limit: float = CHUNK_LIMIT) -> Iterator[tuple[str, bytes | None]]:
+def members(
+    path: str | Path,
+    limit: float = CHUNK_LIMIT,
+    other: Callable[[str, str | None], None] | None = None,
+) -> Iterator[tuple[str, bytes | None]]:
     """Go through the stamps in a tar.gz in their order, with no more than one in memory.
-
-    Parameters
-    ----------
-    path : Path
-        The archive.
-    limit : float
-        How many bytes it may unpack to.
 
     Yields
     ------
@@ -83,12 +81,9 @@ def members(path: str | Path, limit: float = CHUNK_LIMIT) -> Iterator[tuple[str,
     data : bytes or None
         Its content; None if it is larger than `MEMBER_LIMIT`.
 
-    Raises
-    ------
-    StampError
-        The archive is no tar.gz, is damaged, ends too early or goes beyond a bound of `archive`.
+    Parameters and errors are those of `archive.files`.
     """
-    for name, data in archive.files(path, lambda name: parse_name(name) is not None, limit):
+    for name, data in archive.files(path, lambda name: parse_name(name) is not None, limit, other):
         yield _file_name(name), data
 
 

@@ -254,6 +254,7 @@ class Drop:
         self, stamp: str, objids: Iterable[str], most: float, columns: Sequence[str] = ()
     ) -> Iterator[Content]:
         """Cut detections into chunks of a drop by number and by size; return what goes in each."""
+        most = min(most, stamps.MEMBERS_LIMIT // len(stamps.KINDS))
         group: list[str] = []
         total = 0
         for objid in objids:

@@ -72,6 +72,35 @@ def test_a_size_that_is_no_octal_number_is_read(tmp_path):
     assert contents(path) == [("srch1.gif", b"GIF")]
 
 
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_links_and_whatever_else_is_there_are_told_of(tmp_path, form):
+    path, long = tmp_path / "a.tar.gz", "c" * (90 if form == tarfile.USTAR_FORMAT else 290)
+    told = []
+    with tarfile.open(path, "w:gz", format=form) as packed:
+        for name, kind, target in (
+            ("a", tarfile.DIRTYPE, ""),
+            ("a/srch1.gif", tarfile.SYMTYPE, "../b/srch2.gif"),
+            ("a/temp1.gif", tarfile.LNKTYPE, "b/temp2.gif"),
+            ("a/diff1.gif", tarfile.SYMTYPE, "/etc/passwd"),
+            ("a/srch3.gif", tarfile.SYMTYPE, long),
+            ("pipe.gif", tarfile.FIFOTYPE, ""),
+            ("README", tarfile.REGTYPE, ""),
+            ("srch4.gif", tarfile.REGTYPE, ""),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            packed.addfile(entry)
+    assert contents(path, other=lambda *what: told.append(what)) == [("srch4.gif", b"")]
+    assert told == [
+        ("a/srch1.gif", "b/srch2.gif"),
+        ("a/temp1.gif", "b/temp2.gif"),
+        ("a/diff1.gif", "/etc/passwd"),
+        ("a/srch3.gif", f"a/{long}"),
+        ("pipe.gif", None),
+        ("README", None),
+    ]
+
+
 def test_parts_of_gzip_and_zeros_between_and_behind_them_are_read(tmp_path):
     path = tarball(tmp_path / "a.tar.gz", {"srch1.gif": gif(1), "temp1.gif": gif(2)})
     data = gzip.decompress(path.read_bytes())
@@ -102,9 +131,9 @@ BOMBS = {
     "a large member": lambda: [header("a", 3 << 30), *[bytes(1 << 20)] * 300],
     "a size without an end": lambda: [header("srch1.gif", 1 << 62), *[bytes(1 << 20)] * 300],
     "empty members": lambda: [header("a", 0)] * 500_000,
-    "empty stamps": lambda: [header(f"srch{n}.gif", 0) for n in range(130_000)],
+    "empty stamps": lambda: [header(f"srch{n}.gif", 0) for n in range(25_000)],
     "a long name": lambda: [header("a", 250 << 20, b"L"), *[b"a" * (1 << 20)] * 250],
-    "an extended header": lambda: [pax({"comment": "a" * (250 << 20)})],
+    "an extended header": lambda: [header("a", 250 << 20, b"x"), *[b"a" * (1 << 20)] * 250],
     "many extended headers": lambda: [pax({f"a{n}": "b" for n in range(500)})] * 20_000,
     "digits in an extended header": lambda: [pax({"size": "9" * 7000}), header("srch1.gif", 1)],
     "a sparse file": lambda: [header("srch1.gif", 0, b"S")] * 300,
@@ -123,7 +152,7 @@ def test_a_bomb_costs_neither_time_nor_memory(tmp_path, bomb):
     unpacked(path, BOMBS[bomb]())
     damage, seconds, megabytes = cost(path)
     assert damage != "None" or bomb == "stamps of 32 MiB"
-    assert seconds < 2 and megabytes < 300
+    assert seconds < 2 and megabytes < 60, "12 as a rule, 300 at most"
 
 
 NOTHING = {
@@ -140,7 +169,7 @@ def test_gzip_that_unpacks_to_nothing_costs_no_time(tmp_path, kind):
     path = tmp_path / "a.tar.gz"
     path.write_bytes(NOTHING[kind]())
     _, seconds, megabytes = cost(path)
-    assert seconds < 2 and megabytes < 300
+    assert seconds < 2 and megabytes < 60, "12 as a rule, 300 at most"
 
 
 def test_a_mutated_archive_is_read_or_refused_with_a_word(tmp_path, long):

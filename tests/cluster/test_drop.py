@@ -333,6 +333,13 @@ def test_a_chunk_never_unpacks_to_more_than_a_labeller_takes(hub, tmp_path, monk
     assert [chunk.detections for chunk in listed(hub)[4:]] == ["3", "3", "3", "1"]
 
 
+def test_a_chunk_never_has_more_members_than_a_labeller_takes(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(stamps, "MEMBERS_LIMIT", 14)
+    setting(hub, "chunk_size", 50)
+    add(hub, [str(tarball(tmp_path / "x.tar.gz", map(str, range(100, 110))))], stamp="big")
+    assert [chunk.detections for chunk in listed(hub)[4:]] == ["4", "4", "2"]
+
+
 @pytest.mark.skipif(not BATCHES.is_dir(), reason=f"the real batches are not in {BATCHES}")
 def test_real_batches_come_back_as_they_went_in(empty, tmp_path):
     names = ("des-public-01", "mixed-public-01")
