@@ -412,21 +412,29 @@ upload() {
 }
 
 send() { # FILE
-    name=$(basename "$1")
+    name=$(basename "$1") person='' there=''
     case $name in
     *[!A-Za-z0-9._-]*)
         refused=$((refused + 1)) refusal="$name is no label file."
         return
         ;;
     esac
-    sum=$(sum_of "$1")
+    sum=$(sum_of "$1") person=${name%%--*}
     safe="The labels are safe in $data/labels/waiting: $again."
-    copy to "$folder/incoming/.$name.part" "$1"
-    if [ "$code" != 0 ]; then
-        drop_part "$folder/incoming/.$name.part"
-        give_up "$safe"
+    # The hub may have it, if an answer was lost; else it says which folder only we can write to
+    ask_hub receive "$name" "$sum" --as "$person"
+    case $answer in
+    "send people/$person" | 'send expert') there=$folder/${answer#send }/.$name.$(printf '%.8s' "$sum").part ;;
+    '') [ "$code" != 6 ] || there=$folder/incoming/.$name.part ;; # a hub of before
+    esac
+    if [ -n "$there" ]; then
+        copy to "$there" "$1"
+        if [ "$code" != 0 ]; then
+            drop_part "$there"
+            give_up "$safe"
+        fi
+        ask_hub receive "$name" "$sum" --as "$person"
     fi
-    ask_hub receive "$name" "$sum" --as "${name%%--*}"
     case $answer in
     "received $name "*) ;;
     *)

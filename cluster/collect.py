@@ -17,7 +17,7 @@ from typing import NamedTuple
 import disk
 import labelfile
 import labels
-from cluster.hub import Hub, HubError, read_owned, table
+from cluster.hub import Hub, HubError, read_owned, sweep, table
 from cluster.terminal import counted
 from cluster.verified import Rows, expert_rows, gather, gold_truth
 
@@ -38,6 +38,8 @@ def run(folder: str | os.PathLike[str]) -> int:
     """Write labels.csv and agreement/, print what is in them, and return the exit status."""
     hub = Hub(folder)
     hub.owner_only("write labels.csv")
+    for name in ("incoming", "verified", "rejected"):
+        sweep(hub.folder / name)
     rows, truth, expert = gather(hub), gold_truth(hub), len(expert_rows(hub))
     keys = sorted(rows, key=lambda key: (int(key[1]), key[1], key[0]))
     lines = ((user, *rows[user, objid]) for user, objid in keys)

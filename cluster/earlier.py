@@ -36,7 +36,7 @@ import labelfile
 import stamps
 from cluster import chunks, claims, verified
 from cluster.drop import Drop
-from cluster.hub import FILE_LIMIT, STAMP, USAGE, Hub, HubError, create_whole, detections, read
+from cluster.hub import STAMP, UPLOAD_LIMIT, USAGE, Hub, HubError, create_whole, detections, read
 from cluster.options import from_caller
 from cluster.terminal import Progress, counted
 from cluster.verified import BLANK, Rejected, Verified
@@ -216,8 +216,8 @@ def _read_table(path: Path, zone: tzinfo) -> _Table:
     if match is None or not labelfile.is_user(match[1]):
         raise stamps.StampError("it is neither USER--….csv nor batch--NNNNN--STAMP.tar.gz")
     try:
-        if path.stat().st_size > FILE_LIMIT or not path.is_file():
-            raise stamps.StampError(f"it is no table of at most {FILE_LIMIT} bytes")
+        if path.stat().st_size > UPLOAD_LIMIT or not path.is_file():
+            raise stamps.StampError(f"it is no table of at most {UPLOAD_LIMIT} bytes")
         data = path.read_bytes()
     except OSError as error:
         raise stamps.StampError(f"it cannot be read ({error.strerror})") from error
@@ -318,12 +318,12 @@ def _take_table(hub: Hub, table: _Table, homes: dict[str, str]) -> Iterator[str]
 
     `homes` has, by Object ID, the chunk that it is in.
     """
-    tray = hub.tray(table.user)
+    tray, desk = hub.tray(table.user), hub.folder / "expert"
     sha256 = hashlib.sha256(table.data).hexdigest()
     name = f"{table.user}--{table.local:%Y-%m-%d_%H-%M-%S}-{sha256[:8]}.csv"
     kept = tray / "incoming" / name
     with contextlib.suppress(FileExistsError):
-        create_whole(kept, table.data)
+        create_whole(kept, table.data, desk)
     if read(kept) != table.data:
         raise HubError(
             f"{kept} is there and not {table.path}, which was not taken over. Remove it if it is "
@@ -338,7 +338,7 @@ def _take_table(hub: Hub, table: _Table, homes: dict[str, str]) -> Iterator[str]
             row = label.row._replace(time=label.time)
             bad.append(_Bad(label.line, Rejected(row, "OBJID is in no chunk of this hub")))
     bad.sort()
-    verified.write(tray, name, good, (one.rejected for one in bad))
+    verified.write(tray, name, good, (one.rejected for one in bad), desk)
     where = tray.relative_to(hub.folder) / "rejected" / name
     told = f", {len(bad)} rejected ({where} says why)" if bad else ""
     yield f"{table.user}: {counted(len(good), 'row')} of {table.path.name} verified{told}."

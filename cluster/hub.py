@@ -18,6 +18,7 @@ import os
 import pwd
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,7 +30,9 @@ import labelfile
 USAGE, NOTHING_LEFT, NOT_ALLOWED, DAMAGED, REFUSED = 2, 3, 5, 6, 7  # exit statuses, with 0 and 1
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # as the hub writes it, UTC
 ANSWER = "artifactspy-1"  # what the line begins with that the laptop looks for
-FILE_LIMIT = 64 << 20  # bytes; a label file of a million rows has some 60 MB
+FILE_LIMIT = 64 << 20  # bytes, of what the owner writes
+UPLOAD_LIMIT = 8 << 20  # bytes; a label file of 90,000 rows, more than anyone gives in a sitting
+_STALE = 86400  # seconds after which nobody is writing a .part any more
 
 STAMP = re.compile(r"(?!-|.*--)[A-Za-z0-9_-]{1,64}")
 CHUNK = re.compile(r"chunk--[0-9]{5,9}--" + STAMP.pattern)
@@ -156,6 +159,13 @@ class Hub:
     def tray(self, user: str) -> Path:
         """Return where a speaker's uploads go: the hub's own folder, or for the expert expert/."""
         return self.folder / "expert" if self.is_expert(user) else self.folder
+
+    def desk(self, user: str) -> Path:
+        """Return the folder where a speaker's files are while they are unfinished.
+
+        Only their own account can write there, so that nobody can put a link in the way.
+        """
+        return self.folder / "expert" if self.is_expert(user) else self.person(user)
 
     def archive(self, name: str) -> Path:
         """Return the path of a chunk's tar.gz."""
@@ -352,20 +362,46 @@ def _plain(path: str, flags: int) -> int:
     raise HubError(f"{path} is not a plain file, so it was left alone. Remove it and try again.")
 
 
-def create_whole(path: Path, data: bytes) -> None:
-    """Make a file at once whole and only if there is none of its name."""
+def create_whole(path: Path, data: bytes, desk: Path) -> None:
+    """Make a file at once whole and only if there is none of its name; see `Hub.desk`."""
     # A copy: through the upload's own name a second scp could still write into what is kept.
-    part = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
-    disk.write_whole(part, data)
+    part = _part(path, data, desk)
     try:
         os.link(part, path)
         disk.sync_folder(path.parent)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # a file system without links, or with none from folder to folder
         disk.create(path, data)
     finally:
         part.unlink()
+
+
+def write_shared(path: Path, data: bytes, desk: Path) -> None:
+    """Put data into a file of a folder in which others write too; see `Hub.desk`."""
+    part = _part(path, data, desk)
+    try:
+        os.replace(part, path)
+    except OSError:
+        part.unlink()
+        raise
+    disk.sync_folder(path.parent)
+
+
+def _part(path: Path, data: bytes, desk: Path) -> Path:
+    part = desk / f".{path.name}.{os.uname().nodename}.{os.getpid()}.part"
+    disk.write_whole(part, data)
+    return part
+
+
+def sweep(folder: Path) -> None:
+    """Remove the ``.part`` files in a folder that were left a day ago, if this account may."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and entry.name.endswith(".part"):
+                with contextlib.suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < time.time() - _STALE:
+                        os.unlink(entry.path)
 
 
 def files_below(top: str | os.PathLike[str]) -> Iterator[str]:

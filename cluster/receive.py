@@ -1,10 +1,17 @@
 """An upload becomes verified rows, and the claims on chunks of which nothing is left are closed.
 
+The laptop asks first. What is there already is answered at once; else the answer is ``send
+people/USER`` (``send expert`` to the expert), a folder in which only the sender's account can
+write, and the laptop puts the file there as ``.FILE.SUM8.part`` and asks again. Laptops of before
+put it into ``incoming/.FILE.part`` and ask once.
+
 ``incoming/FILE`` is an upload as it came; each of its rows goes to ``verified/FILE`` or to
-``rejected/FILE`` (see `verified`). They are written in the order incoming, rejected, verified, and
-then the person's own folder is brought up to date. A power cut between any two steps heals when the
-file is received again: until ``verified/FILE`` is there, which each upload gets, all is done anew
-from ``incoming/FILE``; from then on the answer is read off the two, and so remains the same.
+``rejected/FILE`` (see `verified`). Where somebody else's file has one of these names, or another
+upload of this name was kept, all three are called ``USER--TIME-SUM8.csv``. They are written in the
+order incoming, rejected, verified, and then the person's own folder is brought up to date. A power
+cut between any two steps heals when the file is received again: until ``verified/FILE`` is there,
+which each upload gets, all is done anew from ``incoming/FILE``; from then on the answer is read off
+the two, but for rows that were rejected for a reason that holds no longer.
 
 In ``people/USER/``, ``NAME.TIME`` lists the Object IDs of a chunk that the upload of that TIME
 dealt with, and ``NAME.done`` closes the claim when nothing is left. The expert's uploads go the
@@ -19,7 +26,9 @@ import contextlib
 import hashlib
 import os
 import re
+import stat
 import time
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +44,7 @@ from cluster.hub import (
     DAMAGED,
     REFUSED,
     REVIEW,
+    UPLOAD_LIMIT,
     USAGE,
     Hub,
     HubError,
@@ -42,13 +52,14 @@ from cluster.hub import (
     create_whole,
     read,
     read_owned,
+    sweep,
 )
 from cluster.options import speak_for
 from cluster.terminal import counted
 from cluster.verified import UPLOAD, Rejected, Verified
 
 VERB = "receive"
-HELP = "take in a label file that lies in HUB/incoming as .FILE.part"
+HELP = "take in a label file, or say where to put it"
 EXAMPLE = "alice--2026-11-22_13-08-00.csv SHA256"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -63,7 +74,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(folder: str | os.PathLike[str], file: str, sha256: str, as_user: str | None = None) -> int:
-    """Take in the upload ``incoming/.FILE.part``, and print the answer to ``receive``.
+    """Take in an upload, or say where to put it, and print the answer to ``receive``.
 
     Receiving the same content again changes nothing and gives the same answer. Other content
     under the same name (two laptops in one second) is kept beside it, as ``USER--TIME-SUM8.csv``.
@@ -93,16 +104,22 @@ def run(folder: str | os.PathLike[str], file: str, sha256: str, as_user: str | N
             "not taken in and is safe on your side.",
             REFUSED,
         )
-    person, tray = hub.person(user), hub.tray(user)
-    part = hub.folder / "incoming" / f".{file}.part"
-    name, data = _keep(part, tray / "incoming", file, sha256)
-    with contextlib.suppress(OSError):
-        part.unlink()
-    given = _Given(hub, user)
-    upload = _settled(hub, tray, name) or _verify(given, tray, name, data)
+    given, desk = _Given(hub, user), hub.desk(user)
+    parts = desk / f".{file}.{sha256[:8]}.part", hub.folder / "incoming" / f".{file}.part"
+    sweep(desk)
+    try:
+        # first: another process that receives the same upload keeps it, and then removes the part
+        data = _arrived(parts, file, sha256)
+        name, upload = _take(given, desk, file, sha256, data)
+    except HubError:
+        print(ANSWER, "send", desk.relative_to(hub.folder))
+        raise
+    for part in parts:
+        with contextlib.suppress(OSError):
+            part.unlink()
     _close_claims(given, name, upload.good)
-    os.utime(person)  # when they were last seen, as `status` tells
-    where = tray.relative_to(hub.folder) / "rejected" / name
+    os.utime(hub.person(user))  # when they were last seen, as `status` tells
+    where = hub.tray(user).relative_to(hub.folder) / "rejected" / name
     told = f", {upload.rejected} rejected ({where} says why)" if upload.rejected else ""
     print(f"{user}: {counted(upload.verified, 'row')} of {file} verified{told}.")
     # it is news, and no reason to refuse labels
@@ -119,63 +136,113 @@ class _Upload(NamedTuple):
     good: list[labelfile.Row]
 
 
-def _keep(part: Path, folder: Path, file: str, sha256: str) -> tuple[str, bytes]:
-    """Put an upload into a folder to stay, unless it is there; return its name and content."""
-    data = None
-    with contextlib.suppress(FileNotFoundError):
-        owner, data = read_owned(part)
-    # Only now: another process that receives the same upload keeps it first, then removes the part.
-    paths = [folder / file, folder / f"{file[:-4]}-{sha256[:8]}.csv"]
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            if hashlib.sha256(kept := read(path)).hexdigest() == sha256:
-                return path.name, kept
-    if data is None:
-        raise HubError(
-            f"No upload of {file} has arrived: it is safe on your side. Send it again.", DAMAGED
-        )
-    if owner != os.getuid():
-        raise HubError(
-            f"{part} belongs to {account_name(owner)}, not to you: it was not taken in and is safe "
-            "on your side. Ask the hub's owner to remove it.",
-            REFUSED,
-        )
-    if hashlib.sha256(data).hexdigest() != sha256:
+def _arrived(parts: tuple[Path, ...], file: str, sha256: str) -> bytes | None:
+    """Return what was uploaded, or None; what can be of no use is removed."""
+    for part in parts:
+        try:
+            owner, data = read_owned(part, UPLOAD_LIMIT)
+        except FileNotFoundError:
+            continue
+        except (OSError, HubError) as error:
+            with contextlib.suppress(OSError):  # what is too large stays no second time
+                part.unlink()
+            raise HubError(
+                f"{part} is no upload of yours of at most {UPLOAD_LIMIT} bytes: it was not taken "
+                "in, and your labels are safe on your side. Ask the hub's owner to remove it.",
+                REFUSED,
+            ) from error
+        if owner != os.getuid():
+            raise HubError(
+                f"{part} belongs to {account_name(owner)}, not to you: it was not taken in and is "
+                "safe on your side. Ask the hub's owner to remove it.",
+                REFUSED,
+            )
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return data
         part.unlink(missing_ok=True)
         raise HubError(
             f"{file} arrived damaged and was thrown away: it is safe on your side. Send it again.",
             DAMAGED,
         )
-    for path in paths:
-        with contextlib.suppress(FileExistsError):
-            create_whole(path, data)
-            return path.name, data
-        if read(path) == data:  # another process was faster, with this very upload
-            return path.name, data
-    raise HubError(f"{file} could not be kept: it is safe on your side. Ask the hub's owner.")
+    return None
 
 
-def _settled(hub: Hub, tray: Path, name: str) -> _Upload | None:
-    """Return what verified/ and rejected/ say of an upload, if it has been through."""
-    path = tray / "verified" / name
+def _take(
+    given: _Given, desk: Path, file: str, sha256: str, data: bytes | None
+) -> tuple[str, _Upload]:
+    """Keep an upload, unless it is kept already, and verify it; return its name, and what became.
+
+    A name is passed over if somebody else's file has it in one of the three folders.
+    """
+    tray = given.hub.tray(given.user)
+    for name in _names(file, sha256):
+        kept = tray / "incoming" / name
+        paths = [tray / folder / name for folder in ("incoming", "verified", "rejected")]
+        if not all(_is_free(given.hub, path) for path in paths):
+            continue
+        if data is not None:
+            with contextlib.suppress(FileExistsError):
+                create_whole(kept, data, desk)
+        try:
+            content = read(kept)
+        except (OSError, HubError):  # it is not there, or no plain file
+            continue
+        if hashlib.sha256(content).hexdigest() == sha256:
+            # somebody may take the name in verified/ at this very moment
+            with contextlib.suppress(PermissionError):
+                return name, _verdict(given, tray, desk, name, content)
+    if data is None:
+        raise HubError(
+            f"No upload of {file} has arrived: it is safe on your side. Send it again.", DAMAGED
+        )
+    raise HubError(
+        f"{file} could not be kept: it is safe on your side. Ask the hub's owner.", REFUSED
+    )
+
+
+def _names(file: str, sha256: str) -> Iterator[str]:
+    """Go through the names under which an upload may be kept, its own first."""
+    yield file
+    stem, time, _ = re.split(r"--(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)", file, maxsplit=1)
+    for place in range(0, 64, 8):
+        yield f"{stem}--{time}-{sha256[place : place + 8]}.csv"
+
+
+def _is_free(hub: Hub, path: Path) -> bool:
+    """Tell whether a path is nobody's, or a plain file of this account or of the hub's owner."""
     try:
-        owner, rows = verified.read(path)
+        info = path.lstat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(info.st_mode) and info.st_uid in (os.getuid(), hub.owner)
+
+
+def _verdict(given: _Given, tray: Path, desk: Path, name: str, data: bytes) -> _Upload:
+    """Return what verified/ and rejected/ say of an upload, or write it there if it is news."""
+    known = _settled(tray, name)
+    if known is not None and not known.rejected:
+        return known
+    good, bad = _verify(given, data)
+    if known is not None and len(bad) >= known.rejected:
+        return known
+    verified.write(tray, name, (Verified(row, given.user) for row in good), bad, desk)
+    return _Upload(len(good), len(bad), good)
+
+
+def _settled(tray: Path, name: str) -> _Upload | None:
+    """Return what verified/ and rejected/ say of an upload, if it has been through."""
+    try:
+        _, rows = verified.read(tray / "verified" / name)
     except FileNotFoundError:
         return None
-    if owner not in (os.getuid(), hub.owner):
-        raise HubError(
-            f"{path} is not your account's: nothing was changed, your labels are safe on your "
-            "side. Ask the hub's owner to remove it.",
-            REFUSED,
-        )
     bad = 0
     with contextlib.suppress(FileNotFoundError):
         bad = verified.count(tray / "rejected" / name)
     return _Upload(len(rows), bad, [label.row for label in rows if label is not None])
 
 
-def _verify(given: _Given, tray: Path, name: str, data: bytes) -> _Upload:
-    """Part the good rows from the bad ones, and write both down."""
+def _verify(given: _Given, data: bytes) -> tuple[list[labelfile.Row], list[Rejected]]:
+    """Part the good rows of an upload from the bad ones."""
     latest = time.time() + 86400  # as wrong as clocks and time zones go
     good: dict[str, labelfile.Row] = {}
     bad = []
@@ -198,9 +265,7 @@ def _verify(given: _Given, tray: Path, name: str, data: bytes) -> _Upload:
         text = line[: labelfile.COMMENT_LIMIT].decode("utf-8", "replace")
         row = verified.BLANK._replace(comment=text)
         bad.append(Rejected(row, "the line is no row, or has no end"))
-    kept = [*good.values()]
-    verified.write(tray, name, (Verified(row, given.user) for row in kept), bad)
-    return _Upload(len(kept), len(bad), kept)
+    return [*good.values()], bad
 
 
 class _Found(NamedTuple):

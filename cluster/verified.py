@@ -16,10 +16,18 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-import disk
 import labelfile
 import labels
-from cluster.hub import FILE_LIMIT, Hub, HubError, account_name, parsed, read_owned, table
+from cluster.hub import (
+    UPLOAD_LIMIT,
+    Hub,
+    HubError,
+    account_name,
+    parsed,
+    read_owned,
+    table,
+    write_shared,
+)
 
 UPLOAD = re.compile(r"(.+)--([0-9]{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?:-[0-9a-f]{8})?)\.csv", re.ASCII)
 COLUMNS = (*labelfile.COLUMNS, "USER")
@@ -86,20 +94,33 @@ def count(path: Path) -> int:
 
 
 def _lines(path: Path) -> tuple[int, Iterator[list[str]]]:
-    owner, data = read_owned(path, 4 * FILE_LIMIT)
+    owner, data = read_owned(path, 4 * UPLOAD_LIMIT)
     return owner, parsed(data)
 
 
-def write(tray: Path, name: str, good: Iterable[Verified], bad: Iterable[Rejected]) -> None:
-    """Write what became of an upload: rows for verified/NAME, and for rejected/NAME if any."""
-    rejected = tray / "rejected" / name
+def write(
+    tray: Path, name: str, good: Iterable[Verified], bad: Iterable[Rejected], desk: Path
+) -> None:
+    """Write what became of an upload: rows for verified/NAME, and for rejected/NAME if any.
+
+    The first time verified/NAME comes last, since it tells that all is done. Where it is there and
+    fewer rows are rejected by now it comes first, or a crash would leave the old rows for good.
+    """
+    rejected, path = tray / "rejected" / name, tray / "verified" / name
     lines = [(*map(_shown, told.row), told.reason) for told in bad]
+    known = path.exists()
+    if known:
+        write_shared(path, _verified(good), desk)
     if lines:
-        disk.write_whole(rejected, table(REJECTED, lines))
+        write_shared(rejected, table(REJECTED, lines), desk)
     else:
         rejected.unlink(missing_ok=True)  # left by a crash, and of another opinion
-    told = ((*label.row, label.user) for label in good)
-    disk.write_whole(tray / "verified" / name, table(COLUMNS, told))
+    if not known:
+        write_shared(path, _verified(good), desk)
+
+
+def _verified(good: Iterable[Verified]) -> bytes:
+    return table(COLUMNS, ((*label.row, label.user) for label in good))
 
 
 def _shown(field: str) -> str:

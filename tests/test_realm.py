@@ -145,7 +145,7 @@ def test_fetch_and_upload_over_ssh(laptop, hub):
     assert laptop.sent() == [path.name]
     assert verified(hub) == {"101": "Good", "102": "Unsure"}
     assert "Nothing is left" in one_sentence(laptop.sync("fetch"), 3)
-    assert not list(hub.glob("incoming/.*"))
+    assert not list(hub.glob("people/*/.*"))
     owner = (hub / "verified" / path.name).stat().st_uid
     assert owner == laptop.site.uid  # the ticket decides who speaks
 
@@ -288,7 +288,7 @@ def test_a_host_that_goes_down_during_an_upload_costs_nothing(laptop, site, hub)
     path = laptop.write_labels(*[(str(101 + n % 12), "Good") for n in range(150)], size=2000)
     laptop.slow_down()
     sending = laptop.begin("upload")
-    wait_until(lambda: any(part.stat().st_size for part in hub.glob("incoming/.*.part")))
+    wait_until(lambda: any(part.stat().st_size for part in hub.glob("people/*/.*.part")))
     site.stop_sshd()
     _, said = sending.communicate()
     assert sending.returncode == 4 and "The labels are safe in" in said
@@ -297,7 +297,7 @@ def test_a_host_that_goes_down_during_an_upload_costs_nothing(laptop, site, hub)
     laptop.speed_up()
     assert laptop.sync("upload").returncode == 0
     assert laptop.sent() == [path.name] and len(verified(hub)) == 12
-    assert not list(hub.glob("incoming/.*"))
+    assert not list(hub.glob("people/*/.*"))
 
 
 def test_an_acknowledgement_that_is_lost_counts_nothing_twice(laptop, site, hub):
@@ -353,7 +353,7 @@ def test_a_hub_whose_disk_is_full_keeps_the_labels_here(laptop, site, small_disk
     path = laptop.write_labels(*[(str(n), "Good") for n in range(1, 300)], size=900)
     sentence = one_sentence(laptop.sync("upload"), 1)
     assert "The labels are safe in" in sentence and path.exists()
-    assert not list(hub.glob("incoming/.*")) and not verified(hub)
+    assert not list(hub.glob("people/*/.*")) and not verified(hub)
 
 
 def test_a_hub_that_may_not_be_written_to_keeps_the_labels_here(laptop, hub):

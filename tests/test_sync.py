@@ -122,6 +122,33 @@ def test_an_upload_whose_answer_was_lost_counts_once(sync, tmp_path, hub):
     assert verified(hub) == {"101": "Good"} and not path.exists()
 
 
+def test_a_hub_of_before_takes_uploads_where_it_looks_for_them(sync, tmp_path, hub):
+    """It knows of no other place than incoming/, and says nothing of where to send a file."""
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"))
+    (hub / "hub").rename(hub / "real-hub")
+    (hub / "hub").write_text(
+        f'#!/bin/sh\n[ "$1" != receive ] || [ ! -e "{hub}/people/ann/.$2"* ] || exit 1\n'
+        f'said=$("{hub}/real-hub" "$@")\nstatus=$?\n'
+        "printf '%s\\n' \"$said\" | grep -v '^artifactspy-1 send'\nexit $status\n"
+    )
+    (hub / "hub").chmod(0o755)
+    assert sync("upload").stdout == "The hub has taken in 1 label.\n"
+    assert verified(hub) == {"101": "Good"} and not path.exists()
+
+
+@pytest.mark.parametrize("place", ["people/bob", "people/ann/../..", "people/ann x", "/tmp", "x"])
+def test_where_an_evil_hub_wants_an_upload_is_no_place_of_its_choice(sync, tmp_path, hub, place):
+    path = label_file(tmp_path, ("101", "Good"))
+    (hub / "hub").write_text(
+        f"#!/bin/sh\necho 'artifactspy-1 send {place}'\necho No. >&2\nexit 6\n"
+    )
+    sync("status")
+    before = {*tmp_path.rglob("*")}
+    assert sync("upload").returncode == 6
+    assert {*tmp_path.rglob("*")} == before and path.exists()
+
+
 def test_rows_that_the_hub_rejects_are_told_and_remembered(sync, tmp_path, hub):
     sync("fetch")
     path = label_file(tmp_path, ("101", "Good"), ("999", "Good"))

@@ -242,6 +242,32 @@ def by(account):
     return {"user": account, "group": gid, "extra_groups": [54321], "umask": 0o077, "cwd": "/"}
 
 
+def laptop(hub, account, rows):
+    """Make a data folder of an account with a file to send; return it, and the file's name."""
+    file, _ = upload(hub, rows, account)
+    data = hub.parent / f"laptop of {account}"
+    (data / "labels" / "waiting").mkdir(parents=True)
+    (hub / "incoming" / f".{file}.part").rename(data / "labels" / "waiting" / file)
+    for path in (data, *data.rglob("*")):
+        shutil.chown(path, account)
+    return data, file
+
+
+def sync(hub, account, data, *words):
+    """Call sync.sh as an account that has the hub as a folder."""
+    shutil.copy(ROOT / "sync.sh", hub.parent)
+    environment = {"PATH": os.environ["PATH"], "ARTIFACTSPY_HUB": str(hub)}
+    environment["ARTIFACTSPY_USER"] = account
+    return subprocess.run(
+        ["sh", hub.parent / "sync.sh", "--data", data, *words],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        **by(account),
+    )
+
+
 def put(hub, account, rows, user=None):
     file, sha256 = upload(hub, rows, user or account)
     shutil.chown(hub / "incoming" / f".{file}.part", account)

@@ -2,6 +2,7 @@
 
 # ruff: noqa: F401, F811 (pytest finds fixtures by their names)
 
+import hashlib
 import os
 import pwd
 import shutil
@@ -15,10 +16,12 @@ from hubs import (
     answer,
     by,
     claims_by_chunk,
+    laptop,
     put,
     row,
     run,
     shared,
+    sync,
     tree,
 )
 
@@ -144,3 +147,70 @@ def test_an_account_the_hub_cannot_serve_is_told(shared, change, status, words):
     done = run(shared, "next", **{**by("nobody"), **change})
     assert done.returncode == status
     assert words in done.stderr and "safe" in done.stderr
+
+
+# ---- what one member plants in another's way ----
+
+
+def plant(account, *commands, cwd):
+    for command in commands:
+        subprocess.run(["sh", "-c", command], check=True, **{**by(account), "cwd": cwd})
+
+
+def test_links_in_the_way_of_an_upload_make_it_overwrite_nothing(shared):
+    """An upload went to incoming/.FILE.part, where a link could point at anything of its sender."""
+    assert run(shared, "next", **by("daemon")).returncode == 0
+    rows = [row(objid) for objid in Hub(shared).objids(FIRST)]
+    data, file = laptop(shared, "daemon", rows)
+    sum8 = hashlib.sha256((data / "labels" / "waiting" / file).read_bytes()).hexdigest()[:8]
+    victim = data / ".profile"
+    victim.write_text("mine")
+    shutil.chown(victim, "daemon")
+    names = (f".{file}.part", f".{file}.{sum8}.part", f".{file}.x.part")
+    plant("nobody", *(f"ln -s '{victim}' {name}" for name in names), cwd=shared / "incoming")
+    done = sync(shared, "daemon", data, "upload")
+    assert done.stdout == "The hub has taken in 2 labels.\n", done.stderr
+    assert victim.read_text() == "mine"
+    assert os.listdir(data / "labels" / "sent") == [file]
+
+
+def test_files_in_anothers_name_stop_no_upload(shared):
+    assert run(shared, "next", **by("daemon")).returncode == 0
+    data, file = laptop(shared, "daemon", [row(Hub(shared).objids(FIRST)[0])])
+    for folder, command in (
+        ("verified", f"echo OBJID > {file}"),
+        ("rejected", f"ln -s /etc/passwd {file}"),
+        ("incoming", f"mkdir {file}"),
+    ):
+        plant("nobody", command, cwd=shared / folder)
+    done = sync(shared, "daemon", data, "upload")
+    assert done.stdout == "The hub has taken in 1 label.\n", done.stderr
+    assert run(shared, "collect").stdout.startswith("1 label by 1 person")
+    done = run(shared, "check")
+    for folder in ("verified", "rejected", "incoming"):
+        assert f"{folder}/{file}: it " in done.stdout
+
+
+def test_a_folder_in_anothers_name_gets_no_upload(shared):
+    plant("nobody", "mkdir -m 777 daemon", cwd=shared / "people")
+    data, file = laptop(shared, "daemon", [row("1")])
+    done = sync(shared, "daemon", data, "upload")
+    assert done.returncode == 7 and "belongs to nobody" in done.stderr
+    assert os.listdir(data / "labels" / "waiting") == [file]
+    assert not list((shared / "people" / "daemon").iterdir())
+
+
+def test_the_experts_labels_never_lie_where_others_can_read_them(shared):
+    assert run(shared, "next").returncode == 0
+    data, file = laptop(shared, "root", [row(Hub(shared).objids(FIRST)[0])])
+    watched = [shared / "incoming", shared / "people" / "root", shared / "verified"]
+    before = [folder.stat().st_mtime_ns for folder in watched[::2]]
+    sum8 = hashlib.sha256((data / "labels" / "waiting" / file).read_bytes()).hexdigest()[:8]
+    done = run(shared, "receive", file, sum8 * 8)
+    assert answer(done) == ["send", "expert"]
+    done = sync(shared, "root", data, "upload")
+    assert done.stdout == "The hub has taken in 1 label.\n", done.stderr
+    assert [folder.stat().st_mtime_ns for folder in watched[::2]] == before
+    assert not list(watched[1].glob(".*"))
+    for folder in ("incoming", "verified"):
+        assert os.listdir(shared / "expert" / folder) == [file]

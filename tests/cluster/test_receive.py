@@ -66,7 +66,10 @@ def test_receiving_twice_gives_the_same_answer_and_changes_nothing(mine):
     assert run(hub, *command).stdout == first.stdout
     assert tree(hub) == before
     assert given(hub, "alice", FIRST) == SECOND
-    assert run(hub, *command).stdout == first.stdout, "though the other is hers by now"
+    second = run(hub, *command)
+    assert answer(second)[2:] == ["2", "0"], "what was rejected is hers by now"
+    before = tree(hub)
+    assert run(hub, *command).stdout == second.stdout and tree(hub) == before
 
 
 def test_what_arrived_damaged_is_thrown_away_and_asked_for_again(mine):
@@ -215,18 +218,65 @@ def test_only_a_plain_file_of_ones_own_is_taken_in(mine, tmp_path):
     part = hub / "incoming" / f".{file}.part"
     part.rename(tmp_path / "elsewhere")
     part.symlink_to(tmp_path / "elsewhere")
-    done = run(hub, "receive", file, sha256, "--as", "alice")
-    assert done.returncode == 1 and not (hub / "incoming" / file).exists()
-    part.unlink()
-    os.mkfifo(part)
-    done = run(hub, "receive", file, sha256, "--as", "alice", timeout=20)
-    assert done.returncode == 1 and "not a plain file" in done.stderr
-    part.unlink()
-    with part.open("wb") as big:
-        big.truncate((64 << 20) + 1)
-    done = run(hub, "receive", file, sha256, "--as", "alice")
-    assert done.returncode == 1 and "larger than" in done.stderr
+    for make in (lambda: None, lambda: os.mkfifo(part), part.mkdir):
+        make()
+        done = run(hub, "receive", file, sha256, "--as", "alice", timeout=20)
+        assert done.returncode == 7 and "is no upload of yours" in done.stderr
+        assert answer(done) == ["send", "people/alice"], "there nothing is in the way"
     assert os.listdir(hub / "verified") == []
+    own = hub / "people" / "alice" / f".{file}.{sha256[:8]}.part"
+    own.write_bytes((tmp_path / "elsewhere").read_bytes())
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert answer(done) == ["received", file, "1", "0"]
+
+
+def test_an_upload_of_a_gib_is_refused_and_leaves_no_part(mine):
+    hub, _ = mine
+    file = "alice--2026-01-02_03-04-05.csv"
+    for part in (f"incoming/.{file}.part", f"people/alice/.{file}.00000000.part"):
+        with (hub / part).open("wb") as big:
+            big.truncate(1 << 30)
+        done = run(hub, "receive", file, "0" * 64, "--as", "alice")
+        assert done.returncode == 7 and "at most 8388608 bytes" in done.stderr
+        assert not (hub / part).exists()
+
+
+def test_the_hub_says_where_an_upload_goes_and_takes_it_from_there(mine):
+    hub, (one, _) = mine
+    file, sha256 = upload(hub, [row(one)])
+    data = (hub / "incoming" / f".{file}.part").read_bytes()
+    (hub / "incoming" / f".{file}.part").unlink()
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert (done.returncode, answer(done)) == (6, ["send", "people/alice"])
+    (hub / "people" / "alice" / f".{file}.{sha256[:8]}.part").write_bytes(data)
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert answer(done) == ["received", file, "1", "0"]
+    assert os.listdir(hub / "people" / "alice") == [FIRST, f"{FIRST}.2026-01-02_03-04-05"]
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert answer(done) == ["received", file, "1", "0"], "it is not asked for again"
+
+
+def test_a_second_file_of_a_name_that_has_a_sum_already_gets_a_valid_name(mine):
+    hub, (one, two) = mine
+    at = "2026-01-02_03-04-05-01234567"
+    assert send(hub, [row(one)], at=at) == send(hub, [row(two)], at=at) == (1, 0)
+    names = os.listdir(hub / "verified")
+    assert len(names) == 2 and all(labelfile.user_of(name) == "alice" for name in names)
+    assert run(hub, "collect").stdout.startswith("2 labels by 1 person")
+
+
+def test_what_uploads_left_a_day_ago_is_swept_and_no_more(mine):
+    hub, (one, _) = mine
+    paths = [hub / "people" / "alice" / f".x{number}.part" for number in (1, 2)]
+    paths += [hub / "incoming" / f".alice--2026-01-0{n}_03-04-05.csv.part" for n in (1, 3)]
+    for path in paths:
+        path.write_text("half")
+    for path in paths[::2]:
+        os.utime(path, (1, 1))
+    send(hub, [row(one)])
+    assert [path.exists() for path in paths] == [False, True, True, True]
+    assert run(hub, "collect").returncode == 0
+    assert [path.exists() for path in paths] == [False, True, False, True]
 
 
 def receive_quietly(hub, file, sha256):
