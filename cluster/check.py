@@ -13,7 +13,9 @@ import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 
 import labelfile
@@ -23,8 +25,10 @@ from cluster.claims import Claim, is_live, read_claim
 from cluster.collect import read_agreement
 from cluster.hub import (
     CHUNK,
+    HUB_MODE,
     MODES,
     REVIEW,
+    TIME,
     Hub,
     HubError,
     Listed,
@@ -109,8 +113,9 @@ def _entries(folder: Path) -> list[Path]:
 def _folders(hub: Hub) -> Iterator[str]:
     for name, mode in MODES.items():
         yield from _folder(hub, hub.folder / name, mode)
-    if hub.folder.stat().st_mode & 0o022:
-        yield ".: others than its owner may write into the hub itself; run init"
+    mode = stat.S_IMODE(hub.folder.stat().st_mode)
+    if mode & 0o777 & ~HUB_MODE:
+        yield f".: its mode is {mode:o}, not {HUB_MODE:o}: too many may look or write; run init"
     yield from _program(hub)
 
 
@@ -249,8 +254,12 @@ def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterato
                 yield f"{_short(hub, path)}: it does not belong there"
                 continue
             claim = read_claim(path, hub.owner)
-            if _said(path) not in (claim.user, ""):
+            text = _said(path)
+            # one that was cut short while it was written is its writer's, and does no harm
+            if text is None or (text.endswith("\n") and text.split(" ")[0] != claim.user):
                 yield f"{_short(hub, path)}: {claim.user} wrote it, and it does not say so"
+            if path.lstat().st_mtime > time.time() + _SKEW or _is_future(text or ""):
+                yield f"{_short(hub, path)}: it is from the future, so it counts as of now"
             if claim.user in (other.user for other in found.values()):
                 yield f"{_short(hub, path)}: {claim.user} has this chunk twice"
             found[int(path.name)] = claim
@@ -261,6 +270,8 @@ def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterato
                 other
                 for before_it, other in found.items()
                 if before_it < slot
+                and other.user != claim.user
+                and other.time <= claim.time + _SKEW  # a slot may be free again
                 and other.user != hub.expert  # who takes no place
                 and (
                     claim.time - other.time < expiry - _SKEW
@@ -271,18 +282,26 @@ def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterato
             known = (
                 claim.time > changed and not (hub.folder / "earlier" / claim.user / name).exists()
             )
-            if known and len(before) >= hub.rules.labelers:
+            others = len({other.user for other in before})
+            if known and others >= hub.rules.labelers:
                 yield (
                     f"claims/{name}/{slot}: {claim.user} got it while "
-                    f"{counted(len(before), 'other')} had it"
+                    f"{counted(others, 'other')} had it"
                 )
 
 
 def _said(path: Path) -> str | None:
-    """Return the first word of a small file; it is empty while it is being written."""
+    """Return what is in a small plain file, or None."""
     with contextlib.suppress(OSError, HubError):
-        return read(path, 200).decode("utf-8", "replace").partition(" ")[0]
+        return read(path, 200).decode("utf-8", "replace")
     return None
+
+
+def _is_future(text: str) -> bool:
+    """Tell whether the time in a claim is later than now."""
+    late = datetime.fromtimestamp(time.time() + _SKEW, timezone.utc).strftime(TIME)
+    at = text.rpartition(" ")[2].strip()
+    return len(at) == len(late) and at > late
 
 
 def _finished(hub: Hub, user: str, name: str) -> float:

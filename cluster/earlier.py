@@ -374,11 +374,11 @@ def _close(hub: Hub, user: str, held: dict[str, list[str]]) -> int:
 
 def _take_slot(folder: Path, user: str, line: bytes) -> None:
     taken = claims.slots(folder)
-    if any(claims.read_claim(folder / str(slot)).user == user for slot in taken):
+    if any(one.user == user for one in claims.read_slots(str(folder), taken, os.getuid())):
         return
-    slot = max(taken, default=0) + 1
     while True:
+        slot = claims.first_free(taken)
         with contextlib.suppress(FileExistsError):
             disk.create(folder / str(slot), line)
             return
-        slot += 1
+        taken.add(slot)

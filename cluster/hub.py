@@ -13,6 +13,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import csv
+import errno
 import io
 import os
 import pwd
@@ -37,6 +38,7 @@ _STALE = 86400  # seconds after which nobody is writing a .part any more
 STAMP = re.compile(r"(?!-|.*--)[A-Za-z0-9_-]{1,64}")
 CHUNK = re.compile(r"chunk--[0-9]{5,9}--" + STAMP.pattern)
 REVIEW = re.compile(r"review--[0-9]{5,9}--[0-9]{4}(?:-[0-9]{2}){2}_[0-9]{2}(?:-[0-9]{2}){2}")
+HUB_MODE = 0o2750  # of the hub itself
 MODES = {  # of the folders; 3: members keep the group, and nobody removes another's file
     "chunks": 0o2755,
     "metadata": 0o2755,
@@ -431,17 +433,33 @@ def files_below(top: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def make_folder(path: Path, mode: int) -> None:
-    """Make a folder with this mode, or give it to one that is there."""
-    path.mkdir(exist_ok=True)
-    set_mode(path, mode)  # mkdir's own mode loses the bits of the umask
+    """Make a folder with this mode, or give it to one of this account's that is there.
 
-
-def set_mode(path: Path, mode: int) -> None:
-    """Set the permission bits of a file or folder, as far as its file system takes them."""
+    Raises
+    ------
+    HubError
+        Something else has the name, such as a link by which others would be let in elsewhere.
+    """
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(0o700)
+    descriptor = -1
     try:
-        path.chmod(mode)
-    except PermissionError:  # AFS keeps setgid for its administrators, and heeds ACLs anyway
-        path.chmod(mode & 0o777)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "it belongs to another account", str(path))
+        try:
+            os.fchmod(descriptor, mode)  # mkdir's own mode loses the bits of the umask
+        except PermissionError:  # AFS keeps setgid for its administrators, and heeds ACLs anyway
+            os.fchmod(descriptor, mode & 0o777)
+    except OSError as error:
+        raise HubError(
+            f"{path} is no folder of yours ({error.strerror}): it was left alone. Remove it and "
+            "run this again.",
+            REFUSED,
+        ) from error
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _read_rules(path: Path) -> Rules:

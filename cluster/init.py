@@ -12,13 +12,13 @@ import importlib.util
 import os
 import re
 import shlex
-import stat
 import sys
 from pathlib import Path
 
 import disk
 from cluster.hub import (
     CHUNK,
+    HUB_MODE,
     MODES,
     REFUSED,
     Hub,
@@ -28,7 +28,6 @@ from cluster.hub import (
     account_name,
     make_folder,
     read,
-    set_mode,
     table,
 )
 
@@ -101,8 +100,9 @@ def run(folder: str | os.PathLike[str]) -> int:
         raise HubError(
             f"{hub} is not empty and no hub: nothing was changed. Name a new folder.", REFUSED
         )
-    # whoever can write into the hub itself could put another list of chunks in the place of ours
-    set_mode(hub, (stat.S_IMODE(info.st_mode) | 0o2000) & ~0o022)
+    # whoever can write into the hub itself could put another list of chunks in the place of ours,
+    # and who is no labeler of it has nothing to look for there
+    make_folder(hub.resolve(), HUB_MODE)
     for name, mode in MODES.items():
         make_folder(hub / name, mode)
     if not (hub / "chunks.csv").exists():

@@ -3,8 +3,9 @@
 ``people/USER/full`` spares the next one to look at thousands of full chunks: its first line is
 ``VERSION COUNT NAME``, the state of hub.ini it holds for, and how many chunks, the last of which is
 NAME, have been looked at; the others are ``PLACE TIME``, a chunk among them that may have room
-after TIME. All chunks without a line are full for good. Everyone writes their own and the latest
-counts. It is worth nothing more than the time it saves, and may be deleted. Standard library only.
+after TIME. All chunks without a line are full for good. Everyone writes their own, and the latest
+of one's own and the hub's owner's counts: with another's word one member could keep chunks from
+all. It is worth nothing more than the time it saves, and may be deleted. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cluster import claims
 from cluster.claims import Claim
 from cluster.hub import Hub, HubError, Listing, read
 
+_NOTE_LIMIT = 1 << 20  # bytes; a line for each of 50,000 chunks
 _LOOKS = 50  # at chunks' claims, one after the other; then the first with room is searched for
 
 
@@ -48,7 +50,7 @@ class Room:
 
     def __init__(self, hub: Hub, chunks: Listing, user: str):
         self._hub, self._chunks, self._user = hub, chunks, user
-        self._known = _latest_full(hub, chunks)
+        self._known = _latest_full(hub, chunks, user)
         self._seen: dict[int, float] = {}  # place -> until when it is full, 0 if it is not
 
     def places(self) -> list[int]:
@@ -87,32 +89,36 @@ class Room:
             return False
         name = self._chunks[place].name
         line = claims.line(self._user)
-        found, last = self._claims(name)
+        found, taken = self._claims(name)
         self._seen[place] = 0
         while all(claim.user != self._user for claim in found):
             if limited and (until := self._full_until(name, found)):
                 self._seen[place] = until
                 return False
-            last += 1
-            slot = self._hub.folder / "claims" / name / str(last)
+            free = claims.first_free(taken)
+            slot = self._hub.folder / "claims" / name / str(free)
             with contextlib.suppress(FileExistsError):
                 disk.create(slot, line)
             found.append(claims.read_claim(slot, self._hub.owner))
+            taken.add(free)
         with contextlib.suppress(FileExistsError):
             disk.create(self._hub.folder / "people" / self._user / name, line)
         return True
 
-    def _claims(self, name: str) -> tuple[list[Claim], int]:
-        """Return the claims on a chunk, and the last slot that was used."""
+    def _claims(self, name: str) -> tuple[list[Claim], set[int]]:
+        """Return the claims on a chunk, and the slots that are taken."""
         folder = os.path.join(self._hub.folder, "claims", name)  # ten times as fast as a Path
         taken = claims.slots(folder)
-        found = [claims.read_claim(f"{folder}/{slot}", self._hub.owner) for slot in taken]
-        return found, max(taken, default=0)
+        return claims.read_slots(folder, taken, self._hub.owner), taken
 
     def _full_until(self, name: str, found: list[Claim]) -> float:
         """Return until when (seconds since 1970) a chunk has no room, 0 if it has."""
         most, late = self._hub.rules.labelers, time.time()
-        ends = sorted(end for one in found if (end := claims.ends(self._hub, name, one)) > late)
+        by_user: dict[str, float] = {}  # one account takes one place, whatever it claims
+        for one in found:
+            if (end := claims.ends(self._hub, name, one)) > late:
+                by_user[one.user] = max(end, by_user.get(one.user, end))
+        ends = sorted(by_user.values())
         return ends[len(ends) - most] if len(ends) >= most else 0
 
     def note(self, searched: Iterable[int]) -> None:
@@ -134,12 +140,14 @@ class Room:
                 disk.write_whole(path, ("\n".join(lines) + "\n").encode())
 
 
-def _latest_full(hub: Hub, chunks: Listing) -> Full:
-    """Return the latest of all people's notes that is to be heeded."""
+def _latest_full(hub: Hub, chunks: Listing, user: str) -> Full:
+    """Return the latest of the notes that is to be heeded: a person's own, and the owner's."""
     noted = []
     for path in (hub.folder / "people").iterdir():
         with contextlib.suppress(OSError):
-            noted.append(((path / "full").lstat().st_mtime_ns, path / "full"))
+            info = (path / "full").lstat()
+            if path.name == user or info.st_uid == hub.owner:
+                noted.append((info.st_mtime_ns, path / "full"))
     found = (read_full(hub, chunks, path) for _, path in sorted(noted, reverse=True))
     return next((full for full in found if full is not None), Full(0, {}))
 
@@ -151,7 +159,9 @@ def _version(hub: Hub) -> str:
 def read_full(hub: Hub, chunks: Listing, path: Path) -> Full | None:
     """Read a ``people/USER/full``, or return None if it is not to be heeded."""
     with contextlib.suppress(OSError, HubError, ValueError, IndexError):
-        (version, text, name), *lines = map(str.split, read(path).decode().splitlines())
+        (version, text, name), *lines = map(
+            str.split, read(path, _NOTE_LIMIT).decode().splitlines()
+        )
         count, until = int(text), {int(place): float(time) for place, time in lines}
         known = version == _version(hub) and count > 0 and chunks[count - 1].name == name
         if known and all(0 <= place < count for place in until):

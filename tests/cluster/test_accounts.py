@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections import Counter
 
 import pytest
@@ -22,6 +23,7 @@ from hubs import (
     run,
     shared,
     sync,
+    tarball,
     tree,
 )
 
@@ -139,14 +141,15 @@ def test_twelve_askers_of_three_real_accounts_at_once(shared):
     "change, status, words",
     [
         ({"user": 54322}, 7, "under the name 'uid 54322'"),
-        # 5: not allowed, which on AFS is how a missing ticket looks
-        ({"extra_groups": []}, 5, "Permission denied"),
+        # 126: not allowed to look at all
+        ({"extra_groups": []}, 126, "Permission denied"),
     ],
 )
 def test_an_account_the_hub_cannot_serve_is_told(shared, change, status, words):
-    done = run(shared, "next", **{**by("nobody"), **change})
-    assert done.returncode == status
-    assert words in done.stderr and "safe" in done.stderr
+    command = ["sh", "-c", '"$0" next', shared / "hub"]
+    change = {**by("nobody"), **change}
+    done = subprocess.run(command, capture_output=True, text=True, **change)
+    assert done.returncode == status and words in done.stderr
 
 
 # ---- what one member plants in another's way ----
@@ -214,3 +217,68 @@ def test_the_experts_labels_never_lie_where_others_can_read_them(shared):
     assert not list(watched[1].glob(".*"))
     for folder in ("incoming", "verified"):
         assert os.listdir(shared / "expert" / folder) == [file]
+
+
+def test_a_link_among_the_claims_opens_nothing_to_others(shared):
+    """`add` and `init` gave the mode of claims to whatever had the name of a chunk's."""
+    name = "chunk--00005--night"
+    home = shared.parent / "home"
+    home.mkdir(mode=0o700)
+    for target in (shared / "expert", home):
+        plant("nobody", f"ln -s '{target}' {name}", cwd=shared / "claims")
+        source = tarball(shared.parent / "night.tar.gz", ["100", "101"])
+        done = run(shared, "add", source, "--stamp", "night")
+        assert done.returncode == 7 and f"claims/{name} is no folder of yours" in done.stderr
+        assert target.stat().st_mode & 0o7777 == 0o700
+        (shared / "claims" / name).unlink()
+        (shared / "chunks" / f"{name}.tar.gz").unlink()  # which would be swept only now
+    plant("nobody", f"mkdir {name}", cwd=shared / "claims")
+    assert run(shared, "add", source, "--stamp", "night").returncode == 7
+    assert run(shared, "add", source, "--stamp", "night").returncode == 0
+    (shared / "claims" / name).rmdir()
+    plant("nobody", f"ln -s ../expert {name}", cwd=shared / "claims")
+    assert run(shared, "init").returncode == 7
+    assert (shared / "expert").stat().st_mode & 0o7777 == 0o700
+    assert f"claims/{name}: it is no folder" in run(shared, "check").stdout
+
+
+def test_one_account_takes_one_place_whatever_it_writes(shared):
+    long = "9" * 255
+    plant(
+        "nobody",
+        f"touch 7 8 9 {long} 01 ٣",
+        "mkdir 10; mkfifo 11; ln -s 1 12; ln -s /gone 13; touch 14; chmod 0 14",
+        "touch -d 2099-01-01 15; echo nobody 2099-01-01T00:00:00Z > 16",
+        "for slot in 1 2 3 4 5 6; do echo nobody 2099-01-01T00:00:00Z > $slot; done",
+        "for slot in $(seq 20 320); do : > $slot; done",
+        cwd=shared / "claims" / FIRST,
+    )
+    began = time.monotonic()
+    for account, name in (("daemon", FIRST), ("bin", FIRST), ("sys", SECOND), ("nobody", FIRST)):
+        done = run(shared, "next", **by(account))
+        assert answer(done)[1] == name, account
+    assert time.monotonic() - began < 20, "nobody waits for each slot to be written"
+    found = run(shared, "check").stdout
+    for slot, told in (
+        (long, "it does not belong there"),
+        (7, "nobody has this chunk twice"),
+        (15, "it is from the future"),
+        (16, "it is from the future"),
+    ):
+        assert f"claims/{FIRST}/{slot}: {told}" in found
+
+
+def test_what_a_member_says_is_full_keeps_no_chunk_from_others(shared):
+    assert run(shared, "next", **by("nobody")).returncode == 0
+    version = (shared / "hub.ini").stat().st_mtime_ns
+    names = [chunk.name for chunk in Hub(shared).chunks()]
+    plant("nobody", f"echo {version} 4 {names[-1]} > full", cwd=shared / "people" / "nobody")
+    assert answer(run(shared, "next", **by("daemon")))[1] == FIRST
+    assert f"people/nobody/full: {FIRST} has room" in run(shared, "check").stdout
+
+
+def test_who_is_not_of_the_group_sees_nothing_of_the_hub(shared):
+    for attempt in ("ls .", "cat chunks.csv", "ls verified", "cat hub.ini", "./hub status"):
+        command = ["sh", "-c", f"cd '{shared}' && {attempt}"]
+        outside = {**by("nobody"), "extra_groups": []}
+        assert subprocess.run(command, capture_output=True, **outside).returncode != 0

@@ -133,7 +133,8 @@ def crowd(hub):
     [
         (lambda hub: (hub / "people").chmod(0o2775), "people: its mode is 2775, not 3775; run"),
         (lambda hub: (hub / "expert").chmod(0o755), "expert: its mode is 755, not 700; run init"),
-        (lambda hub: hub.chmod(0o2777), ".: others than its owner may write"),
+        (lambda hub: hub.chmod(0o2777), ".: its mode is 2777, not 2750"),
+        (lambda hub: hub.chmod(0o2755), ".: its mode is 2755, not 2750"),
         (remove("rejected"), "rejected: No such file or directory; run init"),
         (remove(f"claims/{THIRD}"), f"claims/{THIRD}: No such file"),
         (write("hub", "#!/bin/sh\n"), "hub: it is not the program"),
@@ -153,7 +154,7 @@ def crowd(hub):
         (write("chunks/notes.txt", ""), "chunks/notes.txt: it does not belong there"),
         (write(f"claims/{FIRST}/x", ""), f"claims/{FIRST}/x: it does not belong there"),
         (write(f"claims/{FIRST}/9", f"ann {now()}"), f"{FIRST}/9: ann has this chunk twice"),
-        (write(f"claims/{FIRST}/9", "x"), f"claims/{FIRST}/9: {ME} wrote it, and it does not"),
+        (write(f"claims/{FIRST}/9", "x\n"), f"claims/{FIRST}/9: {ME} wrote it, and it does not"),
         (earlier, f"earlier/ann/{FIRST}x: there is no such chunk"),
         (earlier, f"earlier/cec/{FIRST}: there is no such chunk, or labels of it are missing"),
         (crowd, f"claims/{FOURTH}/14: gus got it while"),
