@@ -392,7 +392,7 @@ get() { # HUB-FILE: becomes $part
 }
 
 upload() {
-    total=0 refused=0 rejected=0 agreement=''
+    total=0 refused=0 rejected=0 agreement='' clock=''
     for file in "$data"/labels/waiting/*--*.csv; do
         if [ -f "$file" ]; then
             send "$file"
@@ -401,13 +401,13 @@ upload() {
     if [ "$refused" != 0 ]; then
         die 7 "$refusal It stays in $data/labels/waiting; the other label files are sent."
     elif [ "$rejected" != 0 ]; then
-        printf 'The hub has taken in %s labels and set %s rows aside, which its owner finds in rejected/.%s\n' "$total" "$rejected" "$agreement"
+        printf 'The hub has taken in %s labels and set %s rows aside, which its owner finds in rejected/.%s\n' "$total" "$rejected" "$agreement$clock"
     elif [ "$total" = 0 ]; then
         printf 'No labels are waiting to be sent.\n'
     elif [ "$total" = 1 ]; then
-        printf 'The hub has taken in 1 label.%s\n' "$agreement"
+        printf 'The hub has taken in 1 label.%s\n' "$agreement$clock"
     else
-        printf 'The hub has taken in %s labels.%s\n' "$total" "$agreement"
+        printf 'The hub has taken in %s labels.%s\n' "$total" "$agreement$clock"
     fi
 }
 
@@ -467,6 +467,8 @@ send() { # FILE
         return
     fi
     total=$((total + $3))
+    note=$(tr -cd '[:print:]\n' <"$work/out" | sed -n 's/^artifactspy-note \(.\{1,300\}\).*/\1/p' | tail -n 1)
+    [ -z "$note" ] || clock=" $note"
     place=$data/labels/sent/${name%.csv}
     if [ -e "$place.csv" ] && ! cmp -s "$data/labels/waiting/$name" "$place.csv"; then
         place=$place-$(printf '%.8s' "$sum") # nothing is ever replaced by other labels

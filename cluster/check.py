@@ -349,16 +349,16 @@ def _rows(hub: Hub, path: Path, home: Mapping[str, str], dealt: Dealt) -> Iterat
     user = verified.user_of(path.name) or ""
     done = dealt.setdefault((user, path.parent.parent != hub.folder), set())
     try:
-        _, rows = verified.read(path)
+        owner, rows = verified.read(path)
     except (OSError, HubError, csv.Error) as error:
         yield f"{_short(hub, path)}: {_reason(error)}"
         return
     bad = 0
+    given = None if owner == hub.owner else verified.given_to(hub, user)
     for label in rows:
         if (
             label is None
-            or label.user != user
-            or labelfile.check(label.row)
+            or not verified.is_label(label, user, given)
             or home.get(label.row.objid) != label.row.metadata_stamp
         ):
             bad += 1

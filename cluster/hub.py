@@ -31,6 +31,7 @@ import labelfile
 USAGE, NOTHING_LEFT, NOT_ALLOWED, DAMAGED, REFUSED = 2, 3, 5, 6, 7  # exit statuses, with 0 and 1
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # as the hub writes it, UTC
 ANSWER = "artifactspy-1"  # what the line begins with that the laptop looks for
+NOTE = "artifactspy-note"  # and the one with a sentence that it passes on
 FILE_LIMIT = 64 << 20  # bytes, of what the owner writes
 UPLOAD_LIMIT = 8 << 20  # bytes; a label file of 90,000 rows, more than anyone gives in a sitting
 _STALE = 86400  # seconds after which nobody is writing a .part any more
@@ -330,7 +331,8 @@ def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> bytes:
 
 def parsed(data: bytes) -> Iterator[list[str]]:
     """Go through the lines of a CSV as `table` writes it, its header first."""
-    return csv.reader(io.StringIO(data.decode("utf-8", "replace"), newline=""))
+    # decoded bit by bit: a text of its own would take four times the room of the bytes
+    return csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", "replace", newline=""))
 
 
 def read(path: str | os.PathLike[str], limit: int = FILE_LIMIT) -> bytes:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -42,6 +43,7 @@ from cluster.hub import (
     ANSWER,
     CHUNK,
     DAMAGED,
+    NOTE,
     REFUSED,
     REVIEW,
     UPLOAD_LIMIT,
@@ -64,6 +66,8 @@ EXAMPLE = "alice--2026-11-22_13-08-00.csv SHA256"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _EARLIEST = datetime(2020, 1, 1, tzinfo=timezone.utc).timestamp()  # lost clocks begin in 1970
+_SKEW = 600  # seconds; as much as a clock may be ahead without anybody caring
+_TOLD = 1000  # lines that are no rows, and are kept one by one
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -117,11 +121,13 @@ def run(folder: str | os.PathLike[str], file: str, sha256: str, as_user: str | N
     for part in parts:
         with contextlib.suppress(OSError):
             part.unlink()
-    _close_claims(given, name, upload.good)
+    _close_claims(given, name, [label.row for label in upload.good])
     os.utime(hub.person(user))  # when they were last seen, as `status` tells
     where = hub.tray(user).relative_to(hub.folder) / "rejected" / name
     told = f", {upload.rejected} rejected ({where} says why)" if upload.rejected else ""
     print(f"{user}: {counted(upload.verified, 'row')} of {file} verified{told}.")
+    if note := _clock_note(upload.good):
+        print(NOTE, note)
     # it is news, and no reason to refuse labels
     agreement = read_agreement(hub, user) or ()
     print(ANSWER, "received", file, upload.verified, upload.rejected, *agreement)
@@ -133,7 +139,7 @@ class _Upload(NamedTuple):
 
     verified: int
     rejected: int
-    good: list[labelfile.Row]
+    good: list[Verified]
 
 
 def _arrived(parts: tuple[Path, ...], file: str, sha256: str) -> bytes | None:
@@ -222,10 +228,12 @@ def _verdict(given: _Given, tray: Path, desk: Path, name: str, data: bytes) -> _
     known = _settled(tray, name)
     if known is not None and not known.rejected:
         return known
-    good, bad = _verify(given, data)
+    # what is received once more arrived when it came first
+    arrived = min(time.time(), (tray / "incoming" / name).lstat().st_mtime)
+    good, bad = _verify(given, data, arrived)
     if known is not None and len(bad) >= known.rejected:
         return known
-    verified.write(tray, name, (Verified(row, given.user) for row in good), bad, desk)
+    verified.write(tray, name, good, bad, desk)
     return _Upload(len(good), len(bad), good)
 
 
@@ -238,19 +246,21 @@ def _settled(tray: Path, name: str) -> _Upload | None:
     bad = 0
     with contextlib.suppress(FileNotFoundError):
         bad = verified.count(tray / "rejected" / name)
-    return _Upload(len(rows), bad, [label.row for label in rows if label is not None])
+    return _Upload(len(rows), bad, [label for label in rows if label is not None])
 
 
-def _verify(given: _Given, data: bytes) -> tuple[list[labelfile.Row], list[Rejected]]:
-    """Part the good rows of an upload from the bad ones."""
-    latest = time.time() + 86400  # as wrong as clocks and time zones go
-    good: dict[str, labelfile.Row] = {}
+def _verify(given: _Given, data: bytes, arrived: float) -> tuple[list[Verified], list[Rejected]]:
+    """Part the good rows of an upload from the bad ones.
+
+    A label that was given before 2020 or after it arrived was given by a clock that is wrong. It
+    counts, and as of when it arrived (in seconds since 1970).
+    """
+    at = datetime.fromtimestamp(arrived, timezone.utc).isoformat(timespec="milliseconds")
+    good: dict[str, Verified] = {}
     bad = []
     rows, torn = labelfile.parse(data)
     for row in rows:
         reason, found = labelfile.check(row), None
-        if reason is None and not _EARLIEST <= labelfile.given_at(row) <= latest:
-            reason = "TIME is before 2020 or in the future"
         if reason is None:
             found = given.find(row.objid, row.metadata_stamp)
         if found is None:
@@ -258,14 +268,39 @@ def _verify(given: _Given, data: bytes) -> tuple[list[labelfile.Row], list[Rejec
             bad.append(Rejected(row, reason))
             continue
         # the laptop's file may have been renamed; the chunk knows which drop it is from
-        row = row._replace(metadata_stamp=stamps.metadata_stamp(found.home))
+        row, clock = row._replace(metadata_stamp=stamps.metadata_stamp(found.home)), ""
+        if not _EARLIEST <= labelfile.given_at(row) <= arrived + _SKEW:
+            row, clock = row._replace(time=at.replace("+00:00", "Z")), row.time
         good.pop(row.objid, None)  # the last row counts, and stands where it came
-        good[row.objid] = row
-    for line in filter(bytes.strip, torn):
+        good[row.objid] = Verified(row, given.user, clock)
+    told = list(itertools.islice(filter(bytes.strip, torn), _TOLD + 1))
+    if len(told) > _TOLD:
+        told[_TOLD] = b"and all that follows"
+    for line in told:
         text = line[: labelfile.COMMENT_LIMIT].decode("utf-8", "replace")
         row = verified.BLANK._replace(comment=text)
         bad.append(Rejected(row, "the line is no row, or has no end"))
     return [*good.values()], bad
+
+
+def _clock_note(good: list[Verified]) -> str | None:
+    """Return the sentence for a person whose clock was wrong, or None if it was not."""
+    doubtful = [label for label in good if label.clock]
+    if not doubtful:
+        return None
+    said, arrived = doubtful[-1].clock, labelfile.given_at(doubtful[-1].row)
+    ahead = labelfile.given_at(doubtful[-1].row._replace(time=said)) - arrived
+    wrong = f"stood at {said[:10]}"
+    if ahead > 0:
+        hours = ahead / 3600
+        span = counted(round(hours), "hour") if hours >= 1.5 else f"{hours * 60:.0f} minutes"
+        span = counted(round(hours / 24), "day") if hours >= 48 else span
+        wrong = f"was {span} ahead of the hub's"
+    many = "label was" if len(doubtful) == 1 else "labels were"
+    return (
+        f"Your computer's clock {wrong} when {len(doubtful)} {many} given: they count, as of when "
+        "they arrived; set the clock right."
+    )
 
 
 class _Found(NamedTuple):

@@ -40,20 +40,28 @@ def run(folder: str | os.PathLike[str]) -> int:
     lines: list[Sequence[str]] = [
         ("person", "labels", "a day", "has", "finished", "last seen (UTC)")
     ]
+    chunks, needed = list(hub.chunks()), hub.rules.labelers
+    names = {chunk.name for chunk in chunks}
     for user in sorted({*_people(hub), *pace.last}):
         if user == hub.expert:
             continue  # whose labels are no votes, and bring no chunk nearer to its end
         person = hub.folder / "people" / user
-        claimed, finished = hub.claimed(user)
+        claimed: set[str] = set()
+        finished: set[str] = set()
+        with contextlib.suppress(OSError):  # who closes their folder hides their own work alone
+            claimed, finished = (listed & names for listed in hub.claimed(user))
         held = claimed - finished
         done.update(finished)
-        out.update(name for name in held if is_live(hub, name, read_claim(person / name)))
+        for name in held:
+            with contextlib.suppress(OSError):
+                out[name] += is_live(hub, name, read_claim(person / name, hub.owner))
         counts = map(str, (given[user], _rate(pace.by_user[user]), len(held), len(finished)))
-        with contextlib.suppress(FileNotFoundError):  # of earlier tables there are labels alone
-            pace.last[user] = person.stat().st_mtime
-        seen = datetime.fromtimestamp(pace.last[user], timezone.utc)
+        last = pace.last.get(user, 0.0)
+        with contextlib.suppress(OSError):  # of earlier tables there are labels alone
+            last = person.stat().st_mtime
+        # nobody has been seen in the future, whatever time they gave to their folder
+        seen = datetime.fromtimestamp(max(0.0, min(last, now)), timezone.utc)
         lines.append((user, *counts, f"{seen:%Y-%m-%d %H:%M}"))
-    chunks, needed = list(hub.chunks()), hub.rules.labelers
     waiting = _print_chunks(chunks, done, out, needed)
     print(_left(chunks, rows.values(), needed, pace.since, now), end="\n\n")
     print(aligned(lines, (0, 5)))

@@ -3,15 +3,23 @@
 ``verified/FILE`` has a label file's columns and USER, ``rejected/FILE`` the same columns and REASON
 (a line that is no row stands under COMMENT, what cannot be shown is U+FFFD). Both are read by the
 names in their headers, so that what the hub wrote when rows had fewer columns still counts. Of a
-person's rows of one detection the latest TIME counts. Standard library only.
+person's rows of one detection the latest TIME counts. Where a TIME cannot be, since the laptop's
+clock was wrong, TIME is when the row arrived, and what the clock said stands in a column CLOCK.
+
+Everyone can write into verified/, so what is read there is verified again: whose file it is, that
+its person was given the detection, and TIME. Only the hub's owner is believed. Standard library
+only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from datetime import datetime, timezone
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -33,14 +41,17 @@ UPLOAD = re.compile(r"(.+)--([0-9]{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?:-[0-9a-f]{8})?)
 COLUMNS = (*labelfile.COLUMNS, "USER")
 REJECTED = (*labelfile.COLUMNS, "REASON")
 Rows = Mapping[tuple[str, str], labelfile.Row]  # by USER and OBJID
+_EARLIEST = datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp()  # `import` takes no older ones
+_SKEW = 86400  # seconds; hubs of before believed clocks that were a day ahead
 BLANK = labelfile.Row(*("" for _ in labelfile.COLUMNS))  # what is known of a line that is no row
 
 
 class Verified(NamedTuple):
-    """A row of verified/: a label, and whose it is."""
+    """A row of verified/: a label, whose it is, and what the clock said if it was wrong."""
 
     row: labelfile.Row
     user: str
+    clock: str = ""
 
 
 class Rejected(NamedTuple):
@@ -69,19 +80,20 @@ def read(path: Path) -> Read:
     header = next(lines, [])
     if "OBJID" not in header:  # whatever else stands there, the columns are those of today
         header = [*COLUMNS]
-    width, defaults = len(header), [*labelfile.Row(), ""]
+    width, defaults = len(header), [*labelfile.Row(), "", ""]
     # a column that the header lacks is looked for behind the line, where the defaults are put
     pick: Callable[[list[str]], tuple[str, ...]] = itemgetter(
         *(
             header.index(name) if name in header else width + place
-            for place, name in enumerate(COLUMNS)
+            for place, name in enumerate((*COLUMNS, "CLOCK"))
         )
     )
     rows: list[Verified | None] = []
     for line in lines:
         if len(line) == width:
-            *fields, user = pick(line + defaults)
-            rows.append(Verified(labelfile.Row._make(fields), user))
+            # a million rows have few different ACTIONs, and three of each Object ID
+            *fields, user, clock = map(sys.intern, pick(line + defaults))
+            rows.append(Verified(labelfile.Row._make(fields), user, clock))
         else:
             rows.append(None)
     return Read(owner, rows)
@@ -120,7 +132,10 @@ def write(
 
 
 def _verified(good: Iterable[Verified]) -> bytes:
-    return table(COLUMNS, ((*label.row, label.user) for label in good))
+    rows = list(good)
+    if not any(label.clock for label in rows):
+        return table(COLUMNS, ((*label.row, label.user) for label in rows))
+    return table((*COLUMNS, "CLOCK"), ((*label.row, label.user, label.clock) for label in rows))
 
 
 def _shown(field: str) -> str:
@@ -180,6 +195,7 @@ def _latest(
     hub: Hub, tray: Path, only: str | None = None, tell: Callable[[Path, str], None] = _set_aside
 ) -> Rows:
     rows: dict[tuple[str, str], labelfile.Row] = {}
+    given: dict[str, Container[str]] = {}
     for path in sorted((tray / "verified").iterdir()):
         match = UPLOAD.fullmatch(path.name)
         if match is None or only not in (None, match[1]):
@@ -193,12 +209,44 @@ def _latest(
         if owner != hub.owner and account_name(owner) != user:
             tell(path, f"was written by {account_name(owner)}")
             continue
+        if owner != hub.owner and user not in given:
+            given[user] = given_to(hub, user)
+        bad = 0
         for label in found:
-            if label is None or label.user != user or labelfile.check(label.row):
-                tell(path, "has a row that is no verified label, and without that row")
+            if label is None or not is_label(
+                label, user, None if owner == hub.owner else given[user]
+            ):
+                bad += 1
                 continue
             row = label.row
             old = rows.get((user, row.objid))
             if old is None or labelfile.given_at(row) >= labelfile.given_at(old):
                 rows[user, row.objid] = row
+        if bad:
+            told = f"{bad} {'row' if bad == 1 else 'rows'}"
+            tell(path, f"has a row that is no verified label ({told} in all), and without that")
     return rows
+
+
+def given_to(hub: Hub, user: str) -> Container[str]:
+    """Return the detections that a person was given."""
+    found: set[str] = set()
+    claimed: set[str] = set()
+    with contextlib.suppress(PermissionError):  # who closes their folder hides their own work alone
+        claimed, _ = hub.claimed(user)
+    for name in claimed:
+        with contextlib.suppress(OSError, HubError):  # their folder may name any chunk
+            found.update(hub.objids(name))
+    return found
+
+
+def is_label(label: Verified, user: str, given: Container[str] | None) -> bool:
+    """Tell whether a row of verified/ is a label of a person, on one of the detections `given`.
+
+    With None for these it was verified by the hub's owner, and may be on any detection.
+    """
+    if label.user != user or labelfile.check(label.row):
+        return False
+    if not _EARLIEST <= labelfile.given_at(label.row) <= time.time() + _SKEW:
+        return False
+    return given is None or label.row.objid in given

@@ -112,6 +112,30 @@ def test_upload_passes_on_how_often_the_expert_agreed(sync, tmp_path, hub):
     assert sync("upload").stdout == sentence
 
 
+def test_upload_passes_on_that_the_clock_is_wrong(sync, tmp_path, hub):
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"))
+    path.write_text(re.sub(r",2\d{3}-", ",2019-", path.read_text()))
+    said = sync("upload").stdout
+    assert re.fullmatch(
+        r"The hub has taken in 1 label\. Your computer's clock stood at 2019-\d\d-\d\d when 1 "
+        r"label was given: they count, as of when they arrived; set the clock right\.\n",
+        said,
+    )
+    assert verified(hub) == {"101": "Good"}
+
+
+def test_a_note_of_an_evil_hub_reaches_no_terminal_as_it_is(sync, tmp_path, hub):
+    path = label_file(tmp_path, ("101", "Good"))
+    (hub / "hub").write_text(
+        f"#!/bin/sh\necho 'artifactspy-1 received {path.name} 1 0'\n"
+        "printf 'artifactspy-note \\033[2J\\007%%s evil %01000d\\n' 1\n"
+    )
+    said = sync("upload").stdout
+    assert said.startswith("The hub has taken in 1 label. [2J%s evil 000") and len(said) < 340
+    assert said.rstrip("\n").isprintable()
+
+
 def test_an_upload_whose_answer_was_lost_counts_once(sync, tmp_path, hub):
     sync("fetch")
     path = label_file(tmp_path, ("101", "Good"))

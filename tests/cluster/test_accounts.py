@@ -92,6 +92,7 @@ def test_nobody_can_remove_or_change_what_is_not_theirs(shared):
 
 
 def test_collect_believes_only_files_that_their_person_or_the_owner_wrote(shared):
+    assert run(shared, "next", **by("daemon")).returncode == 0
     line = ",".join([*row(Hub(shared).objids(FIRST)[0]), "USER"])
     written = (("daemon", "daemon"), ("root", "bob"), ("nobody", "daemon"))
     for second, (account, user) in enumerate(written):
@@ -282,3 +283,34 @@ def test_who_is_not_of_the_group_sees_nothing_of_the_hub(shared):
         command = ["sh", "-c", f"cd '{shared}' && {attempt}"]
         outside = {**by("nobody"), "extra_groups": []}
         assert subprocess.run(command, capture_output=True, **outside).returncode != 0
+
+
+def test_rows_written_past_receive_are_verified_again(shared):
+    """Whoever wrote into verified/ by hand could label what they were never given."""
+    assert answer(run(shared, "next", **by("nobody")))[1] == FIRST
+    given, other = (Hub(shared).objids(name)[0] for name in (FIRST, SECOND))
+    lines = [",".join([*row(objid), "nobody"]) for objid in (given, other, "12345")]
+    lines.append(",".join([*row(given, time="9999-12-31T23:59:59.9Z"), "nobody"]))
+    file = "nobody--2026-01-02_03-04-05.csv"
+    text = "\n".join([",".join([*labelfile.COLUMNS, "USER"]), *lines])
+    plant("nobody", f"echo '{text}' > {file}", "chmod 644 *", cwd=shared / "verified")
+    plant("nobody", "touch chunk--00099--x; chmod 700 .", cwd=shared / "people" / "nobody")
+    done = run(shared, "collect")
+    assert done.stdout.startswith("1 label by 1 person on 1 detection")
+    assert "(3 rows in all)" in done.stderr
+    assert f"verified/{file}: 3 rows are no labels of nobody" in run(shared, "check").stdout
+    done = run(shared, "status", **by("daemon"))
+    assert done.returncode == 0, done.stderr
+
+
+def test_tables_that_are_too_large_stop_nobody(shared):
+    plant(
+        "nobody",
+        "head -c 180000000 /dev/zero | tr '\\0' , > nobody--2026-01-02_03-04-05.csv",
+        "chmod 644 *",
+        cwd=shared / "verified",
+    )
+    for verb in ("status", "collect"):
+        done = run(shared, verb)
+        assert done.returncode == 0 and "larger than" in done.stderr
+    assert "verified/nobody--2026-01-02_03-04-05.csv: " in run(shared, "check").stdout

@@ -2,6 +2,8 @@
 
 # ruff: noqa: F401, F811 (pytest finds fixtures by their names)
 
+import os
+
 from hubs import (
     FIRST,
     empty,
@@ -52,6 +54,23 @@ def test_labels_are_in_the_order_of_their_numbers(hub):
     assert run(hub, "collect").returncode == 0
     found = [line[1] for line in rows_of(hub / "labels.csv")[1:]]
     assert found == ["09", "9", "10", "1" * 32]
+
+
+def test_collect_and_status_outlive_times_that_cannot_be(mine):
+    """TIME 9999 ended `status` in a traceback."""
+    hub, (one, two) = mine
+    times = ("9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00.0Z", "1999-01-01T00:00:00.0Z")
+    lines = [",".join([*row(one, time=time), "alice"]) for time in times]
+    lines.append(",".join([*row(two), "alice"]))
+    header = ",".join([*labelfile.COLUMNS, "USER"])
+    path = hub / "verified" / "alice--2026-01-03_00-00-00.csv"
+    path.write_text("\n".join([header, *lines, ""]))
+    os.utime(hub / "people" / "alice", (2**40, 2**40))
+    for verb in ("collect", "status"):
+        done = run(hub, verb)
+        assert done.returncode == 0 and "(3 rows in all)" in done.stderr
+    assert [line[1] for line in rows_of(hub / "labels.csv")[1:]] == [two]
+    assert f"{path.name}: 3 rows are no labels" in run(hub, "check").stdout
 
 
 def test_collect_leaves_out_what_is_no_verified_label(mine):

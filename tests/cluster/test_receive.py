@@ -5,8 +5,10 @@
 import contextlib
 import io
 import os
+import re
 import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hubs import (
@@ -33,7 +35,7 @@ from hubs import (
 
 import labelfile
 from cluster.add import run as add
-from cluster.hub import Hub, now
+from cluster.hub import Hub, now, table
 from cluster.receive import run as receive
 
 
@@ -104,18 +106,15 @@ def test_two_files_of_one_name_are_both_kept_and_both_answers_stay(mine):
 def test_bad_rows_are_set_aside_each_with_its_reason(mine):
     hub, (one, two) = mine
     other = Hub(hub).objids(SECOND)[0]
-    soon = (datetime.now(timezone.utc) + timedelta(hours=23)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    late = (datetime.now(timezone.utc) + timedelta(hours=25)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     bad = {
         row(one, "Godo"): "ACTION is no label",
-        row(one, time=late): "TIME is before 2020 or in the future",
-        row(one, time="1970-01-01T00:00:07.000Z"): "TIME is before 2020 or in the future",
+        row(one, time="2026-13-01T00:00:07.000Z"): "TIME is not like 2026-11-22T13:08:00.123Z",
         row(other): "OBJID is in no chunk that alice was given",
         row("12345"): "OBJID is in no chunk that alice was given",
         row("x/../y"): "OBJID is not 1 to 32 digits",
     }
-    rows = [row(one), *bad, ("short", "row"), row(two, time=soon), row(one, "Marginal")]
-    assert send(hub, rows) == (2, 7)
+    rows = [row(one), *bad, ("short", "row"), row(two), row(one, "Marginal")]
+    assert send(hub, rows) == (2, 6)
     verified = rows_of(hub / "verified" / "alice--2026-01-02_03-04-05.csv")[1:]
     assert [line[:2] for line in verified] == [[two, "Good"], [one, "Marginal"]], "the last counts"
     header, *rejected = rows_of(hub / "rejected" / "alice--2026-01-02_03-04-05.csv")
@@ -124,6 +123,95 @@ def test_bad_rows_are_set_aside_each_with_its_reason(mine):
         *[[*line, reason] for line, reason in bad.items()],
         ["", "", "short,row", *[""] * (len(header) - 4), "the line is no row, or has no end"],
     ]
+
+
+def moment(**later):
+    at = datetime.now(timezone.utc) + timedelta(**later)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
+
+
+@pytest.mark.parametrize(
+    "clock, told",
+    [
+        (moment(days=3), "was 3 days ahead of the hub's"),
+        (moment(hours=25), "was 25 hours ahead of the hub's"),
+        (moment(minutes=42), "was 42 minutes ahead of the hub's"),
+        ("9999-12-31T23:59:59.999Z", "was  days ahead of the hub's"),
+        ("2019-12-31T23:59:59.000Z", "stood at 2019-12-31"),
+        ("1970-01-01T00:00:07.000Z", "stood at 1970-01-01"),
+    ],
+)
+def test_labels_of_a_wrong_clock_count_as_of_when_they_arrived(mine, clock, told):
+    """They were rejected for good, and the hub was blamed."""
+    hub, (one, two) = mine
+    before = moment()
+    file, sha256 = upload(hub, [row(one, time=clock), row(two)])
+    done = run(hub, "receive", file, sha256, "--as", "alice")
+    assert answer(done)[2:] == ["2", "0"]
+    (note,) = [x for x in done.stdout.splitlines() if x.startswith("artifactspy-note ")]
+    assert (
+        f"Your computer's clock {told}" in re.sub(r"[0-9]{4,}( days ahead)", r"\1", note)
+        and "they count" in note
+    )
+    header, doubtful, sure = rows_of(hub / "verified" / file)
+    assert header == [*labelfile.COLUMNS, "USER", "CLOCK"]
+    assert doubtful[-1] == clock and before[:19] <= doubtful[3][:19] <= moment()[:19]
+    assert sure == [*row(two), "alice", ""]
+    assert run(hub, "receive", file, sha256, "--as", "alice").stdout == done.stdout
+    later = [row(one, "Marginal", time=moment(seconds=2))]
+    assert send(hub, later, at="2026-01-02_03-04-06") == (1, 0)
+    assert run(hub, "collect").returncode == 0
+    found = {line[1]: line[2] for line in rows_of(hub / "labels.csv")[1:]}
+    assert found == {one: "Marginal", two: "Good"}, "the later one counts"
+    assert run(hub, "status").returncode == run(hub, "check").returncode == 0
+
+
+def test_what_was_rejected_before_is_taken_when_it_is_sent_again(mine):
+    """The verdict was frozen, so that what a hub of before rejected stayed so for good."""
+    hub, (one, two) = mine
+    file, _ = upload(hub, [row(one, time="1970-01-01T00:00:07.000Z"), row(two), row("99")])
+    data = (hub / "incoming" / f".{file}.part").read_bytes()
+    assert send(hub, (), text=data) == (2, 1)
+    header, doubtful, sure = rows_of(hub / "verified" / file)
+    (hub / "verified" / file).write_bytes(table(header[:-1], [sure[:-1]]))
+    _, other = rows_of(hub / "rejected" / file)
+    reason = "TIME is before 2020 or in the future"
+    bad = [[*row(one, time="1970-01-01T00:00:07.000Z"), reason], other]
+    (hub / "rejected" / file).write_bytes(table([*labelfile.COLUMNS, "REASON"], bad))
+    assert send(hub, (), text=data) == (2, 1)
+    assert rows_of(hub / "verified" / file) == [header, doubtful, sure]
+    assert rows_of(hub / "rejected" / file)[1:] == [other]
+    (hub / "rejected" / file).unlink()  # a crash between the two, the other way about
+    assert send(hub, (), text=data) == (2, 0)
+
+
+def test_a_crash_amid_a_new_verdict_heals_when_the_file_comes_again(mine, monkeypatch):
+    hub, (one, _) = mine
+    other = Hub(hub).objids(SECOND)[0]
+    assert send(hub, [row(one), row(other)]) == (1, 1)
+    assert given(hub, "alice", FIRST) == SECOND
+    file, sha256 = upload(hub, [row(one), row(other)])
+
+    def crash(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", crash)
+        with pytest.raises(KeyboardInterrupt):
+            receive(hub, file, sha256, "alice")
+    upload(hub, [row(one), row(other)])
+    assert send(hub, [row(one), row(other)]) == (2, 0)
+    assert len(rows_of(hub / "verified" / file)) == 3 and os.listdir(hub / "rejected") == []
+
+
+def test_millions_of_lines_that_are_none_are_told_as_one(mine):
+    hub, (one, _) = mine
+    text = "\n".join([",".join(labelfile.COLUMNS), ",".join(row(one)), *["x"] * 200_000, ""])
+    assert send(hub, (), text=text.encode()) == send(hub, (), text=text.encode()) == (1, 1001)
+    assert (
+        rows_of(hub / "rejected" / "alice--2026-01-02_03-04-05.csv")[-1][2]
+        == "and all that follows"
+    )
 
 
 def test_hostile_bytes_cost_their_own_lines_only(mine):

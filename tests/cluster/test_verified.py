@@ -31,7 +31,7 @@ def test_columns_are_found_in_any_order_and_those_that_nobody_knows_are_passed_o
     header = ("USER", "NOTE", *reversed(labelfile.COLUMNS))
     path = write(hub, header, ("zoe", "of a later version", *reversed(row("5"))))
     (label,) = verified.read(path).rows
-    assert label == (labelfile.Row(*row("5")), "zoe")
+    assert label == (labelfile.Row(*row("5")), "zoe", "")
 
 
 def test_a_header_that_is_none_stands_above_the_columns_of_today(hub):
