@@ -79,7 +79,7 @@ def main():
     for number in (signal.SIGHUP, signal.SIGTERM):  # a closed terminal leaves no lock either
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores it, and so do we
             signal.signal(number, signal.default_int_handler)
-    from cluster.hub import NOT_ALLOWED, HubError
+    from cluster.hub import NOT_ALLOWED, HubError, printable
 
     try:
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
@@ -105,7 +105,7 @@ def main():
     except KeyboardInterrupt:
         sentence = "Interrupted: what the hub had is safe, run the same command again."
         status = 1
-    sys.stderr.write(sentence + "\n")
+    sys.stderr.write(printable(sentence) + "\n")
     return status
 
 

@@ -34,9 +34,11 @@ from cluster.hub import (
     Listed,
     account_name,
     number,
+    printable,
     read,
     read_owned,
 )
+from cluster.init import open_to_change
 from cluster.room import read_full
 from cluster.terminal import counted
 
@@ -61,7 +63,7 @@ def run(folder: str | os.PathLike[str]) -> int:
     found = 0
     for line in violations(hub):
         found += 1
-        print(line)
+        print(printable(line))
     if not found:
         people = sum(1 for path in (hub.folder / "people").iterdir() if path.is_dir())
         print(
@@ -113,6 +115,8 @@ def _entries(folder: Path) -> list[Path]:
 def _folders(hub: Hub) -> Iterator[str]:
     for name, mode in MODES.items():
         yield from _folder(hub, hub.folder / name, mode)
+        if mode == MODES["claims"]:
+            yield from _hidden(hub, hub.folder / name)
     mode = stat.S_IMODE(hub.folder.stat().st_mode)
     if mode & 0o777 & ~HUB_MODE:
         yield f".: its mode is {mode:o}, not {HUB_MODE:o}: too many may look or write; run init"
@@ -136,6 +140,20 @@ def _folder(hub: Hub, path: Path, mode: int) -> Iterator[str]:
         yield f"{_short(hub, path)}: its mode is {found:o}, not {mode:o}; run init"
 
 
+def _hidden(hub: Hub, folder: Path) -> Iterator[str]:
+    """Look for hidden files in a folder of everyone's, which only those who upload need."""
+    names: list[str] = []
+    with contextlib.suppress(OSError):
+        names = sorted(name for name in os.listdir(folder) if name.startswith("."))
+    for name in names:
+        info = (folder / name).lstat()
+        writer = account_name(info.st_uid)
+        own = info.st_uid == hub.owner or name[1:].partition("--")[0] == writer
+        if not own or not stat.S_ISREG(info.st_mode):
+            where = _short(hub, folder / name)
+            yield f"{where}: {writer} made it, and it may be in another's way; remove it"
+
+
 def _program(hub: Hub) -> Iterator[str]:
     path = hub.folder / "hub"
     try:
@@ -143,6 +161,8 @@ def _program(hub: Hub) -> Iterator[str]:
         lines = dict(re.findall("^(python|clone)=(.*)", os.fsdecode(text), re.M))
         if owner != hub.owner or lines.keys() < {"python", "clone"} or not os.access(path, os.X_OK):
             yield "hub: it is not the program that init makes; delete it and run init"
+        if place := open_to_change(path):
+            yield f"hub: others can change {place}, which all run here; chmod go-w"
     except (OSError, HubError):
         yield "hub: it cannot be read; run init"
 
@@ -249,6 +269,7 @@ def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterato
         found: dict[int, Claim] = {}
         claims[name] = found
         paths = _entries(hub.folder / "claims" / name)
+        yield from _hidden(hub, hub.folder / "claims" / name)
         for path in paths:
             if not re.fullmatch("[1-9][0-9]{0,8}", path.name):
                 yield f"{_short(hub, path)}: it does not belong there"

@@ -210,6 +210,9 @@ class Hub:
                 f"for {user}: your labels are safe where they are. Ask the hub's owner for help.",
                 REFUSED,
             )
+        if not os.access(folder, os.W_OK):  # on AFS it inherits the few rights of people/
+            rights = account_name(os.getuid()), "rlidwk"
+            os.spawnlp(os.P_WAIT, "fs", "fs", "setacl", "-dir", str(folder), "-acl", *rights)
         return folder
 
     def claimed(self, user: str) -> tuple[set[str], set[str]]:
@@ -319,6 +322,11 @@ def has_ended(host: str, pid: int) -> bool | None:
     except OSError:  # gone, or its number is another account's by now
         return True
     return False
+
+
+def printable(text: str) -> str:
+    """Return text without control characters: names of files may hold some, for a terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def table(header: Iterable[object], rows: Iterable[Iterable[object]]) -> bytes:

@@ -8,10 +8,12 @@ AFS. Standard library only.
 from __future__ import annotations
 
 import contextlib
+import grp
 import importlib.util
 import os
 import re
 import shlex
+import stat
 import sys
 from pathlib import Path
 
@@ -133,11 +135,15 @@ def run(folder: str | os.PathLike[str]) -> int:
     else:
         print(f"{hub} is a hub: {opened.rules.labelers} people label each chunk (hub.ini).\n")
         print("Let your labelers in, once, before the first add. With ordinary groups:")
+    given = f"{place}/claims/* " if chunks else ""
+    people = f"  fs setacl -dir {place}/people/* -acl GROUP rl\n" if known else ""
+    # without d and w, since AFS knows no sticky bit; each person's own folder gets all from `next`
     print(
         f"  chgrp -R GROUP {place} && {place}/hub init\n"
         "On AFS, which ignores group modes:\n"
         f"  fs setacl -dir {place} {readable} -acl GROUP rl\n"
-        f"  fs setacl -dir {shared} -acl GROUP rlidw\n"
+        f"  fs setacl -dir {given}{shared} -acl GROUP rli\n"
+        f"{people}"
         f"  fs setacl -dir {place}/training {place}/expert {place}/expert/* -acl "
         f"{shlex.quote(opened.expert)} all -clear"
     )
@@ -146,6 +152,11 @@ def run(folder: str | os.PathLike[str]) -> int:
             f"\nOnly you can {closed}: run init again with a Python and a clone that your group "
             f"can read, for instance /usr/bin/python3 -m cluster init {place}, after deleting "
             f"{place}/hub."
+        )
+    if changeable := open_to_change(hub / "hub"):
+        print(
+            f"\nOthers than its owner can change {changeable}, which you and all labelers run: "
+            f"chmod -R go-w {shlex.quote(str(changeable))}"
         )
     wanted = "numpy", "PIL", "astropy"
     if lacking := [name for name in wanted if importlib.util.find_spec(name) is None]:
@@ -158,13 +169,44 @@ def run(folder: str | os.PathLike[str]) -> int:
     return 0
 
 
+def _program(script: Path) -> tuple[Path, Path]:
+    """Return the Python and the clone that HUB/hub names, which its owner may have spoilt."""
+    lines = dict(re.findall("^(python|clone)=(.*)", os.fsdecode(read(script)), re.M))
+    python, clone = (Path(*shlex.split(lines[name])) for name in ("python", "clone"))
+    return python, clone
+
+
+def open_to_change(script: Path) -> Path | None:
+    """Return what of HUB/hub's Python and clone others than their owner can change, or None."""
+    with contextlib.suppress(OSError, HubError, KeyError, ValueError):
+        python, clone = (path.resolve() for path in _program(script))
+        places = [python, *python.parents, clone, *clone.parents, clone / "cluster"]
+        for place in (*places, *clone.glob("*.py"), *clone.glob("cluster/*.py")):
+            info = place.stat()
+            # in a folder like /tmp nobody can put something in another's place
+            sticky = stat.S_ISDIR(info.st_mode) and info.st_mode & stat.S_ISVTX
+            shared = info.st_mode & 0o020 and not _is_private(info)
+            if not sticky and (shared or info.st_mode & 0o002):
+                return place
+    return None
+
+
+def _is_private(info: os.stat_result) -> bool:
+    """Tell whether a file's group has its owner alone, as many systems give everyone one."""
+    try:
+        group = grp.getgrgid(info.st_gid)
+    except KeyError:
+        return False
+    owner = account_name(info.st_uid)
+    return group.gr_name == owner and {*group.gr_mem} <= {owner}
+
+
 def _closed(script: Path) -> str:
     """Return what of HUB/hub's Python and clone only their owner can run or read, by mode bits."""
     closed: dict[str, Path] = {}
     # what its owner wrote there by hand may be anything
     with contextlib.suppress(OSError, HubError, KeyError, ValueError):
-        lines = dict(re.findall("^(python|clone)=(.*)", os.fsdecode(read(script)), re.M))
-        python, clone = (Path(*shlex.split(lines[name])) for name in ("python", "clone"))
+        python, clone = _program(script)
         wanted = (("run", python, 1), ("read", clone, 5), ("read", clone / "cluster", 5))
         for verb, path, bits in wanted:
             for place in (path, path.resolve()):  # each link's own folders count too

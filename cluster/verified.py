@@ -32,6 +32,7 @@ from cluster.hub import (
     HubError,
     account_name,
     parsed,
+    printable,
     read_owned,
     table,
     write_shared,
@@ -119,7 +120,8 @@ def write(
     fewer rows are rejected by now it comes first, or a crash would leave the old rows for good.
     """
     rejected, path = tray / "rejected" / name, tray / "verified" / name
-    lines = [(*map(_shown, told.row), told.reason) for told in bad]
+    # a NUL or a bare CR, and csv of some Pythons does not read back what it wrote
+    lines = [(*map(printable, told.row), told.reason) for told in bad]
     known = path.exists()
     if known:
         write_shared(path, _verified(good), desk)
@@ -138,14 +140,9 @@ def _verified(good: Iterable[Verified]) -> bytes:
     return table((*COLUMNS, "CLOCK"), ((*label.row, label.user, label.clock) for label in rows))
 
 
-def _shown(field: str) -> str:
-    """Return a field as a table can hold it."""
-    # a NUL or a bare CR, and csv of some Pythons does not read back what it wrote
-    return "".join(c if c.isprintable() else "\ufffd" for c in field)
-
-
 def _set_aside(path: Path, why: str) -> None:
-    sys.stderr.write(f"{path} {why}: it does not count. Its upload in incoming/ is unharmed.\n")
+    told = printable(f"{path} {why}: it does not count. Its upload in incoming/ is unharmed.")
+    sys.stderr.write(f"{told}\n")
 
 
 def user_of(file: str) -> str | None:

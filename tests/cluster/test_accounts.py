@@ -314,3 +314,35 @@ def test_tables_that_are_too_large_stop_nobody(shared):
         done = run(shared, verb)
         assert done.returncode == 0 and "larger than" in done.stderr
     assert "verified/nobody--2026-01-02_03-04-05.csv: " in run(shared, "check").stdout
+
+
+def test_check_names_hidden_files_that_are_in_anothers_way(shared):
+    assert run(shared, "next", **by("daemon")).returncode == 0
+    file = "daemon--2026-01-02_03-04-05.csv"
+    planted = [
+        f"incoming/.{file}.part",
+        f"claims/{FIRST}/.x",
+        "people/.daemon",
+        "verified/.\033[2J",
+    ]
+    for path in planted:
+        folder, name = path.rsplit("/", 1)
+        plant("nobody", f"ln -s /etc/passwd '{name}'", cwd=shared / folder)
+    plant("daemon", f"touch '.{file}.1.part'", cwd=shared / "incoming")
+    found = run(shared, "check").stdout.splitlines()
+    assert len(found) == len(planted), found
+    for path in planted:
+        assert any(line.startswith(path.replace("\033", "\ufffd")) for line in found)
+    assert all(line.isprintable() and "nobody made it" in line for line in found)
+
+
+def test_no_control_character_of_a_name_reaches_the_terminal(shared):
+    """A line break in a name forged a line of `check`, and an escape commanded the terminal."""
+    name = "x\nAll is as it should be\033[2J"
+    for folder in ("verified", "people", f"claims/{FIRST}", "incoming"):
+        plant("nobody", f"touch '{name}'", cwd=shared / folder)
+    plant("nobody", f"touch '{name}--2026-01-02_03-04-05.csv'", cwd=shared / "verified")
+    for verb in ("check", "collect", "status"):
+        done = run(shared, verb)
+        assert "\033" not in done.stdout + done.stderr
+        assert not any(line.startswith("All is") for line in done.stdout.splitlines())

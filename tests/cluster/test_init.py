@@ -24,7 +24,7 @@ from hubs import (
     tree,
 )
 
-from cluster.hub import HubError
+from cluster.hub import Hub, HubError
 from cluster.init import run as init
 
 SHARED = ("claims", "people", "incoming", "verified", "rejected")
@@ -36,7 +36,11 @@ def test_init_makes_the_layout_with_modes_that_keep_people_apart(tmp_path):
         [sys.executable, "-m", "cluster", "init", hub], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "fs setacl -dir" in done.stdout and "GROUP rlidw" in done.stdout
+    assert (
+        "fs setacl -dir" in done.stdout
+        and "GROUP rli\n" in done.stdout
+        and "rlidw" not in done.stdout
+    )
     me = pwd.getpwuid(os.getuid()).pw_name  # whoever may read the hub's parent folder may not this
     closed = f"{hub}/training {hub}/expert {hub}/expert/*"
     assert f"  fs setacl -dir {closed} -acl {me} all -clear\n" in done.stdout
@@ -176,6 +180,54 @@ def test_init_warns_when_only_its_owner_can_run_the_hub(program, tmp_path, capsy
             f"your group can read, for instance /usr/bin/python3 -m cluster init {hub}, after "
             f"deleting {hub}/hub."
         ] * bool(closed)
+
+
+@pytest.mark.parametrize(
+    "path, mode, told",
+    [
+        ("", 0o775, "clone"),
+        ("cluster", 0o777, "clone/cluster"),
+        ("cluster/hub.py", 0o664, "clone/cluster/hub.py"),
+        ("disk.py", 0o646, "clone/disk.py"),
+        ("..", 0o777, ""),
+        ("..", 0o1777, None),
+    ],
+)
+def test_init_and_check_warn_of_a_clone_that_others_can_change(program, tmp_path, path, mode, told):
+    clone, hub = program / "clone", tmp_path / "hub"
+    copy_clone(tmp_path / "copy")
+    shutil.copytree(tmp_path / "copy", clone, dirs_exist_ok=True)
+    os.chown(program, 0, 54321)
+    for place in (clone, *clone.rglob("*")):
+        os.chown(place, 0, 54321)
+        place.chmod(0o755)
+    (clone / path).chmod(mode)
+    sys.executable = os.path.realpath(sys.executable)
+    done = subprocess.run(
+        ["/usr/bin/python3", "-B", "-m", "cluster", "init", hub],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+    )
+    warned = f"Others than its owner can change {os.path.normpath(program / (told or ''))}, which"
+    assert (warned in done.stdout) == (told is not None), done.stdout
+    found = run(hub, "check")
+    assert (found.returncode == 1) == (told is not None) == ("hub: others can" in found.stdout)
+
+
+def test_on_afs_a_person_gets_all_rights_in_their_own_folder(hub, tmp_path, monkeypatch):
+    """There a folder begins with the rights of the one above, in which others may write too."""
+    fs = tmp_path / "bin" / "fs"
+    fs.parent.mkdir()
+    fs.write_text(f'#!/bin/sh\necho "$@" >"{tmp_path}/said"\n')
+    fs.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fs.parent}:{os.environ['PATH']}")
+    folder = Hub(hub).person("alice")
+    assert not (tmp_path / "said").exists(), "elsewhere nobody is asked"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    Hub(hub).person("alice")
+    me = pwd.getpwuid(os.getuid()).pw_name
+    assert (tmp_path / "said").read_text() == f"setacl -dir {folder} -acl {me} rlidwk\n"
 
 
 @pytest.mark.parametrize("script", ["", "python=\nclone='", "python=$HOME/x\nclone=/gone\n"])
