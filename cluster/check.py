@@ -37,6 +37,7 @@ from cluster.hub import (
     printable,
     read,
     read_owned,
+    user_name,
 )
 from cluster.init import open_to_change
 from cluster.room import read_full
@@ -148,7 +149,7 @@ def _hidden(hub: Hub, folder: Path) -> Iterator[str]:
     for name in names:
         info = (folder / name).lstat()
         writer = account_name(info.st_uid)
-        own = info.st_uid == hub.owner or name[1:].partition("--")[0] == writer
+        own = info.st_uid == hub.owner or name[1:].partition("--")[0] == user_name(info.st_uid)
         if not own or not stat.S_ISREG(info.st_mode):
             where = _short(hub, folder / name)
             yield f"{where}: {writer} made it, and it may be in another's way; remove it"
@@ -349,7 +350,7 @@ def _uploads(hub: Hub, folder: Path, chunks: Chunks, dealt: Dealt) -> Iterator[s
             info = path.lstat()
             if not stat.S_ISREG(info.st_mode):
                 yield f"{_short(hub, path)}: it is not a plain file"
-            elif info.st_uid != hub.owner and (expert or account_name(info.st_uid) != user):
+            elif info.st_uid != hub.owner and (expert or user_name(info.st_uid) != user):
                 yield f"{_short(hub, path)}: it belongs to {account_name(info.st_uid)}"
             elif expert and user != hub.expert:
                 yield f"{_short(hub, path)}: {user} is not the expert"
@@ -398,7 +399,7 @@ def _people(hub: Hub, chunks: Chunks, claims: Claims, dealt: Dealt) -> Iterator[
         if not stat.S_ISDIR(info.st_mode) or not labelfile.is_user(user):
             yield f"people/{user}: it is no person's folder"
             continue
-        if info.st_uid != hub.owner and account_name(info.st_uid) != user:
+        if info.st_uid != hub.owner and user_name(info.st_uid) != user:
             yield f"people/{user}: it belongs to {account_name(info.st_uid)}"
         done = _dealt(hub, dealt, user)
         claimed, _ = hub.claimed(user)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import labelfile
-from cluster.hub import Hub, HubError, account_name, now, read_owned
+from cluster.hub import Hub, HubError, now, read_owned, user_name
 
 _SLOT = re.compile("[1-9][0-9]{0,8}")
 
@@ -79,7 +79,7 @@ def read_claim(path: str | Path, owner: int | None = None) -> Claim:
             writer, data = read_owned(path, 200)
             user, text = data.decode().split()
             at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-            known = owner in (None, writer) or account_name(writer) == user
+            known = owner in (None, writer) or user_name(writer) == user
             if len(text) == 20 and labelfile.is_user(user) and known:
                 return Claim(user, min(at.timestamp(), time.time()))
         except (OSError, HubError, ValueError):
@@ -89,7 +89,7 @@ def read_claim(path: str | Path, owner: int | None = None) -> Claim:
         if info.st_size or not speaks or not 0 <= time.time() - info.st_mtime <= 5:
             break
         time.sleep(0.01)  # its writer is between creating and writing it, or has died there
-    return Claim(account_name(info.st_uid), min(info.st_mtime, time.time()))
+    return Claim(user_name(info.st_uid), min(info.st_mtime, time.time()))
 
 
 def ends(hub: Hub, name: str, claim: Claim) -> float:

@@ -14,12 +14,14 @@ import configparser
 import contextlib
 import csv
 import errno
+import functools
 import io
 import os
 import pwd
 import re
 import stat
 import time
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -113,7 +115,7 @@ class Hub:
                 "folder's name, or make a hub there with 'python3 -m cluster init'."
             )
         self.owner = self.folder.stat().st_uid
-        self.expert = account_name(self.owner)
+        self.expert = user_name(self.owner)
         self.rules = _read_rules(self.folder / "hub.ini")
 
     def speaker(self, as_user: str | None = None) -> str:
@@ -129,11 +131,12 @@ class Hub:
         HubError
             Someone tries to speak for another, or the name cannot be a USER.
         """
-        account = account_name(os.getuid())
-        user = account if as_user is None else as_user
-        if user != account and os.getuid() != self.owner:
+        account, known = account_name(os.getuid()), user_name(os.getuid())
+        user = known if as_user in (None, account) else as_user
+        if user != known and os.getuid() != self.owner:
+            why = "" if known == account else f" (your account is {account})"
             raise HubError(
-                f"This hub knows you as {account}, not {user}: start with --user {account}. "
+                f"This hub knows you as {known}{why}, not {user}: start with --user {known}. "
                 "Your labels are safe where they are.",
                 REFUSED,
             )
@@ -142,7 +145,7 @@ class Hub:
                 f"The hub cannot keep anyone under the name {user!r}: a name has 1 to 32 letters, "
                 "digits and ._- without --, and begins with a letter, a digit or _. Your labels "
                 "are safe where they are; ask the hub's owner for help.",
-                USAGE if user != account else REFUSED,
+                USAGE if user != known else REFUSED,
             )
         return user
 
@@ -306,6 +309,38 @@ def account_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+@functools.cache
+def user_name(uid: int) -> str:
+    """Return the USER that an account is: its name, or what stands for that, one to one.
+
+    Directory services name accounts ``alice@example.org`` or ``DOM/alice`` (with a backslash).
+    Where this machine knows the very same account as ``alice`` too, it is that. Else each byte that
+    a USER cannot have becomes ``_`` and two hexadecimal digits; where that is too long, the end
+    becomes a sum.
+    """
+    account = account_name(uid)
+    if labelfile.is_user(account) or _uid_of(account) is None:
+        return account
+    short = account.rpartition("\\")[2].partition("@")[0]
+    if labelfile.is_user(short) and _uid_of(short) == uid:
+        return short
+    text = re.sub(
+        r"[^A-Za-z0-9.-]|^[.-]|(?<=-)-",
+        lambda match: "".join(f"_{byte:02x}" for byte in os.fsencode(match[0])),
+        account,
+    )
+    if len(text) > 32 or _uid_of(text) is not None:
+        text = f"{text[:23]}_{zlib.crc32(os.fsencode(account)):08x}"
+    return text
+
+
+def _uid_of(account: str) -> int | None:
+    try:
+        return pwd.getpwnam(account).pw_uid
+    except KeyError:
+        return None
 
 
 def now() -> str:

@@ -145,7 +145,7 @@ def run(folder: str | os.PathLike[str]) -> int:
         f"  fs setacl -dir {given}{shared} -acl GROUP rli\n"
         f"{people}"
         f"  fs setacl -dir {place}/training {place}/expert {place}/expert/* -acl "
-        f"{shlex.quote(opened.expert)} all -clear"
+        f"{shlex.quote(account_name(opened.owner))} all -clear"
     )
     if closed := _closed(hub / "hub"):
         print(

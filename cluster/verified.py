@@ -35,6 +35,7 @@ from cluster.hub import (
     printable,
     read_owned,
     table,
+    user_name,
     write_shared,
 )
 
@@ -203,7 +204,7 @@ def _latest(
         except (OSError, HubError, csv.Error) as error:
             tell(path, f"cannot be read ({error})")
             continue
-        if owner != hub.owner and account_name(owner) != user:
+        if owner != hub.owner and user_name(owner) != user:
             tell(path, f"was written by {account_name(owner)}")
             continue
         if owner != hub.owner and user not in given:

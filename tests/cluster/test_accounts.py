@@ -25,6 +25,7 @@ from hubs import (
     sync,
     tarball,
     tree,
+    upload,
 )
 
 import labelfile
@@ -346,3 +347,58 @@ def test_no_control_character_of_a_name_reaches_the_terminal(shared):
         done = run(shared, verb)
         assert "\033" not in done.stdout + done.stderr
         assert not any(line.startswith("All is") for line in done.stdout.splitlines())
+
+
+# ---- account names as directory services make them ----
+
+
+@pytest.fixture
+def directory(shared):
+    """Accounts of names that are no USER, the second of which is known by its short name too."""
+    names = {54401: ["alice@example.org"], 54402: ["DOM\\bob.artifactspy"]}
+    names[54402].append("bob.artifactspy")
+    names[54403] = ["alice@department.of.example.org"]
+    names[54404] = ["alice@department.of.example.com"]
+    made = []
+    try:
+        for uid, several in names.items():
+            for name in several:
+                command = ["useradd", "--badname", "-M", "-N", "-o", "-u", str(uid), name]
+                subprocess.run(command, check=True, capture_output=True)
+                made.append(name)
+        yield shared
+    finally:
+        for name in made:
+            subprocess.run(["userdel", "-f", name], check=True, capture_output=True)
+
+
+def test_account_names_of_directory_services_are_users_one_to_one(directory):
+    """They could not label at all: a USER has neither @ nor a backslash."""
+    hub, seen = directory, []
+    for uid, user in (
+        (54401, "alice_40example.org"),
+        (54402, "bob.artifactspy"),
+        (54403, "alice_40department.of.e_"),
+        (54404, "alice_40department.of.e_"),
+    ):
+        account = {**by("nobody"), "user": uid}
+        done = run(hub, "next", "--as", "alice", **account)
+        assert done.returncode == 7
+        known = done.stderr.split("--user ")[1].split(". Your")[0]
+        assert (
+            known.startswith(user) and f"This hub knows you as {known} (your account" in done.stderr
+        )
+        seen.append(known)
+        for words in ((), ("--as", known), ("--as", pwd.getpwuid(uid).pw_name)):
+            done = run(hub, "next", *words, **account)
+            assert done.stdout.startswith(f"{known}: chunk--"), done.stderr
+        objids = Hub(hub).objids(answer(done)[1])
+        file, sha256 = upload(hub, [row(objid) for objid in objids], known)
+        os.chown(hub / "incoming" / f".{file}.part", uid, -1)
+        done = run(hub, "receive", file, sha256, **account)
+        assert answer(done)[2:] == ["2", "0"], done.stderr
+    assert len({*seen}) == 4
+    assert run(hub, "collect").stdout.startswith("8 labels by 4 people")
+    assert run(hub, "check").returncode == 0
+    done = run(hub, "next", "--as", seen[0], **by("nobody"))
+    assert done.returncode == 7 and "knows you as nobody, not" in done.stderr

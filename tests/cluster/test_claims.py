@@ -133,7 +133,7 @@ def test_a_claim_written_just_after_it_was_read_is_its_writers(hub, monkeypatch)
 def test_a_claim_that_makes_no_sense_is_its_file_owners_from_when_it_was_made(
     hub, text, monkeypatch
 ):
-    monkeypatch.setattr(claims, "account_name", lambda uid: f"u{uid}")
+    monkeypatch.setattr(claims, "user_name", lambda uid: f"u{uid}")
     setting(hub, "labelers", 1)
     path = hub / "claims" / FIRST / "1"
     path.write_text(text, encoding="latin-1")
