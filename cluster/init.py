@@ -136,13 +136,14 @@ def run(folder: str | os.PathLike[str]) -> int:
         print(f"{hub} is a hub: {opened.rules.labelers} people label each chunk (hub.ini).\n")
         print("Let your labelers in, once, before the first add. With ordinary groups:")
     given = f"{place}/claims/* " if chunks else ""
+    closed = "system:anyuser none system:authuser none"
     people = f"  fs setacl -dir {place}/people/* -acl GROUP rl\n" if known else ""
     # without d and w, since AFS knows no sticky bit; each person's own folder gets all from `next`
     print(
         f"  chgrp -R GROUP {place} && {place}/hub init\n"
         "On AFS, which ignores group modes:\n"
-        f"  fs setacl -dir {place} {readable} -acl GROUP rl\n"
-        f"  fs setacl -dir {given}{shared} -acl GROUP rli\n"
+        f"  fs setacl -dir {place} {readable} -acl GROUP rl {closed}\n"
+        f"  fs setacl -dir {given}{shared} -acl GROUP rli {closed}\n"
         f"{people}"
         f"  fs setacl -dir {place}/training {place}/expert {place}/expert/* -acl "
         f"{shlex.quote(account_name(opened.owner))} all -clear"

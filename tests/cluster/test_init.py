@@ -38,7 +38,7 @@ def test_init_makes_the_layout_with_modes_that_keep_people_apart(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (
         "fs setacl -dir" in done.stdout
-        and "GROUP rli\n" in done.stdout
+        and "GROUP rli system:anyuser none" in done.stdout
         and "rlidw" not in done.stdout
     )
     me = pwd.getpwuid(os.getuid()).pw_name  # whoever may read the hub's parent folder may not this
