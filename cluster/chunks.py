@@ -66,7 +66,7 @@ def alone(hub: Hub) -> Iterator[None]:
     mine = f"process {os.getpid()} on {os.uname().nodename} since {now()}".encode()
     for last in (False, True):
         try:
-            create_whole(lock, mine)  # who finds it must be able to tell whose it is
+            create_whole(lock, mine, hub.folder)  # who finds it must be able to tell whose it is
             break
         except FileExistsError:
             who = ""
