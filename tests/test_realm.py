@@ -359,10 +359,10 @@ def test_a_hub_whose_disk_is_full_keeps_the_labels_here(laptop, site, small_disk
 def test_a_hub_that_may_not_be_written_to_keeps_the_labels_here(laptop, hub):
     laptop.sync("fetch")
     path = laptop.write_labels(("101", "Good"))
-    (hub / "incoming").chmod(0o755)
+    (hub / "people" / USER).chmod(0o555)
     sentence = one_sentence(laptop.sync("upload"), 5)
     assert "may not read or write there" in sentence and path.exists()
-    (hub / "incoming").chmod(0o3775)
+    (hub / "people" / USER).chmod(0o755)
     assert laptop.sync("upload").returncode == 0
 
 

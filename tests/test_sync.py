@@ -182,6 +182,28 @@ def test_rows_that_the_hub_rejects_are_told_and_remembered(sync, tmp_path, hub):
     assert (sent / path.name).exists() and (sent / path.name).with_suffix(".rejected").exists()
 
 
+def test_two_laptops_of_one_person_do_not_disturb_each_other(sync, tmp_path, hub):
+    """Both copied to one name at the hub, and the first found the file of the second there."""
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"))
+    other = tmp_path / "other" / "labels" / "waiting"
+    other.mkdir(parents=True)
+    (other / path.name).write_text(path.read_text().replace("101,Good", "102,Other"))
+    (hub / "hub").rename(hub / "real-hub")
+    # the first laptop has copied its file, and meanwhile the second sends its own
+    (hub / "hub").write_text(
+        f'#!/bin/sh\nif [ "$1" = receive ] && mkdir "{tmp_path}/$3" 2>/dev/null; then :\n'
+        f'elif [ "$1" = receive ] && [ ! -e "{tmp_path}/second" ]; then\n  : >"{tmp_path}/second"\n'
+        f'  sh "{ROOT}/sync.sh" --data "{tmp_path}/other" upload >"{tmp_path}/told" 2>&1\nfi\n'
+        f'exec "{hub}/real-hub" "$@"\n'
+    )
+    (hub / "hub").chmod(0o755)
+    names = {"ARTIFACTSPY_HUB": str(hub), "ARTIFACTSPY_USER": "ann"}
+    assert sync("upload", **names).stdout == "The hub has taken in 1 label.\n"
+    assert (tmp_path / "told").read_text() == "The hub has taken in 1 label.\n"
+    assert verified(hub) == {"101": "Good", "102": "Other"}
+
+
 def test_labels_of_another_hub_are_not_swallowed(sync, tmp_path, hub):
     """They were moved to sent/ once, all rejected, and the hub that wanted them never asked."""
     path = label_file(tmp_path, ("901", "Good"), ("902", "Good"))

@@ -62,7 +62,10 @@ def test_what_the_next_command_mends_is_no_violation(busy, capsys):
     (busy / "claims" / "chunk--00009--x").mkdir()
     (busy / "incoming" / ".zoe--2026-01-02_03-04-05.csv.part").write_text("on its way")
     (busy / "claims" / FOURTH / "9").write_text(f"zoe {now()}\n")
-    assert check(busy, capsys)[0] == 0
+    for slot, text in enumerate(("", "zo", "zoe ", f"zoe {now()[:9]}"), 10):
+        (busy / "claims" / FOURTH / str(slot)).write_text(text)
+        assert check(busy, capsys)[0] == 0, "a claim whose writer died amid it harms nobody"
+        (busy / "claims" / FOURTH / str(slot)).unlink()
 
 
 def change(path, old, new):
@@ -155,6 +158,9 @@ def crowd(hub):
         (write(f"claims/{FIRST}/x", ""), f"claims/{FIRST}/x: it does not belong there"),
         (write(f"claims/{FIRST}/9", f"ann {now()}"), f"{FIRST}/9: ann has this chunk twice"),
         (write(f"claims/{FIRST}/9", "x\n"), f"claims/{FIRST}/9: {ME} wrote it, and it does not"),
+        (write(f"claims/{FIRST}/9", "zoe 2999-01-01T00:00:00Z\n"), "9: it is from the future"),
+        (lambda hub: os.utime(hub / f"claims/{FIRST}/1", (2**33,) * 2), "1: it is from the future"),
+        (change(f"verified/{FILE}", "2026-01", "9999-01"), f"verified/{FILE}: 1 row is no label"),
         (earlier, f"earlier/ann/{FIRST}x: there is no such chunk"),
         (earlier, f"earlier/cec/{FIRST}: there is no such chunk, or labels of it are missing"),
         (crowd, f"claims/{FOURTH}/14: gus got it while"),

@@ -445,6 +445,11 @@ def test_no_comment_or_name_becomes_markup(campaign, tmp_path, capsys):
     table = io.StringIO()
     csv.writer(table).writerows([(*labelfile.COLUMNS, "USER"), (*label, name)])
     (hub / "verified" / f"{name}--2026-01-02_03-04-05.csv").write_text(table.getvalue())
+    for path in (hub / "metadata").iterdir():  # whose columns come from whoever made the drop
+        header, *lines = csv.reader(io.StringIO(path.read_text()))
+        told = io.StringIO()
+        csv.writer(told).writerows([[*header, HOSTILE], *([*line, HOSTILE] for line in lines)])
+        path.write_text(told.getvalue())
     odd = hub.with_name("<script>alert(2)<")
     hub.rename(odd)
     text, _ = written(odd, tmp_path, capsys)
