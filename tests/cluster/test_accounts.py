@@ -184,7 +184,7 @@ def test_files_in_anothers_name_stop_no_upload(shared, folders):
     assert run(shared, "next", **by("daemon")).returncode == 0
     data, file = laptop(shared, "daemon", [row(Hub(shared).objids(FIRST)[0])])
     for folder, command in (
-        ("verified", f"echo OBJID > {file}"),
+        ("verified", f"echo OBJID > {file}; chmod 644 {file}"),
         ("rejected", f"ln -s /etc/passwd {file}"),
         ("incoming", f"mkdir {file}"),
     ):
