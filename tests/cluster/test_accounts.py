@@ -276,7 +276,11 @@ def test_what_a_member_says_is_full_keeps_no_chunk_from_others(shared):
     assert run(shared, "next", **by("nobody")).returncode == 0
     version = (shared / "hub.ini").stat().st_mtime_ns
     names = [chunk.name for chunk in Hub(shared).chunks()]
-    plant("nobody", f"echo {version} 4 {names[-1]} > full", cwd=shared / "people" / "nobody")
+    plant(
+        "nobody",
+        f"echo {version} 4 {names[-1]} > full; chmod 644 full",
+        cwd=shared / "people" / "nobody",
+    )
     assert answer(run(shared, "next", **by("daemon")))[1] == FIRST
     assert f"people/nobody/full: {FIRST} has room" in run(shared, "check").stdout
 

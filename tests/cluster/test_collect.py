@@ -3,6 +3,7 @@
 # ruff: noqa: F401, F811 (pytest finds fixtures by their names)
 
 import os
+from datetime import datetime, timezone
 
 from hubs import (
     FIRST,
@@ -69,6 +70,8 @@ def test_collect_and_status_outlive_times_that_cannot_be(mine):
     for verb in ("collect", "status"):
         done = run(hub, verb)
         assert done.returncode == 0 and "(3 rows in all)" in done.stderr
+    today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    assert today in done.stdout, "nobody is seen in the future"
     assert [line[1] for line in rows_of(hub / "labels.csv")[1:]] == [two]
     assert f"{path.name}: 3 rows are no labels" in run(hub, "check").stdout
 

@@ -133,10 +133,10 @@ def moment(**later):
 @pytest.mark.parametrize(
     "clock, told",
     [
-        (moment(days=3), "was 3 days ahead of the hub's"),
-        (moment(hours=25), "was 25 hours ahead of the hub's"),
-        (moment(minutes=42), "was 42 minutes ahead of the hub's"),
-        ("9999-12-31T23:59:59.999Z", "was  days ahead of the hub's"),
+        ({"days": 3}, "was 3 days ahead of the hub's"),
+        ({"hours": 25}, "was 25 hours ahead of the hub's"),
+        ({"minutes": 42}, "was 4[12] minutes ahead of the hub's"),
+        ("9999-12-31T23:59:59.999Z", "was [0-9]{7} days ahead of the hub's"),
         ("2019-12-31T23:59:59.000Z", "stood at 2019-12-31"),
         ("1970-01-01T00:00:07.000Z", "stood at 1970-01-01"),
     ],
@@ -144,15 +144,12 @@ def moment(**later):
 def test_labels_of_a_wrong_clock_count_as_of_when_they_arrived(mine, clock, told):
     """They were rejected for good, and the hub was blamed."""
     hub, (one, two) = mine
-    before = moment()
+    before, clock = moment(), clock if isinstance(clock, str) else moment(**clock)
     file, sha256 = upload(hub, [row(one, time=clock), row(two)])
     done = run(hub, "receive", file, sha256, "--as", "alice")
     assert answer(done)[2:] == ["2", "0"]
     (note,) = [x for x in done.stdout.splitlines() if x.startswith("artifactspy-note ")]
-    assert (
-        f"Your computer's clock {told}" in re.sub(r"[0-9]{4,}( days ahead)", r"\1", note)
-        and "they count" in note
-    )
+    assert re.search(f"Your computer's clock {told} when 1 label was given: they count", note)
     header, doubtful, sure = rows_of(hub / "verified" / file)
     assert header == [*labelfile.COLUMNS, "USER", "CLOCK"]
     assert doubtful[-1] == clock and before[:19] <= doubtful[3][:19] <= moment()[:19]
