@@ -14,7 +14,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 
-def write_whole(path: str | Path, data: bytes, mode: int = 0o666) -> None:
+def write_whole(
+    path: str | Path, data: bytes, mode: int = 0o666, desk: str | Path | None = None
+) -> None:
     """Put `data` into the file `path`, replacing what was there.
 
     Parameters
@@ -25,6 +27,9 @@ def write_whole(path: str | Path, data: bytes, mode: int = 0o666) -> None:
         The whole content.
     mode : int
         Permission bits of the new file, less the umask.
+    desk : str or Path, optional
+        Where it is written before it is moved, if not beside its target: a folder on the same file
+        system in which nobody else can put something in its way.
 
     Raises
     ------
@@ -32,7 +37,7 @@ def write_whole(path: str | Path, data: bytes, mode: int = 0o666) -> None:
         The disk is full, the folder read-only, and so on. The old content is then still there.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = Path(desk or path.parent) / f".{path.name}.{os.getpid()}.part"
     try:
         _write(part, os.O_TRUNC, data, mode)
         os.replace(part, path)
@@ -68,8 +73,10 @@ def create(path: str | Path, data: bytes, mode: int = 0o666) -> None:
     sync_folder(path.parent)
 
 
-def create_whole(path: str | Path, data: bytes, mode: int = 0o666) -> None:
-    """Do as `create`, but nobody ever finds the file half written.
+def create_whole(
+    path: str | Path, data: bytes, mode: int = 0o666, desk: str | Path | None = None
+) -> None:
+    """Do as `create`, but nobody ever finds the file half written; `desk` as in `write_whole`.
 
     Raises
     ------
@@ -79,14 +86,14 @@ def create_whole(path: str | Path, data: bytes, mode: int = 0o666) -> None:
         It could not be written; then it is not there either.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    part = Path(desk or path.parent) / f".{path.name}.{os.uname().nodename}.{os.getpid()}.part"
     write_whole(part, data, mode)
     try:
         os.link(part, path)
         sync_folder(path.parent)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:  # a file system without links, or with none from folder to folder
         create(path, data, mode)
     finally:
         part.unlink()

@@ -288,6 +288,8 @@ def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterato
         if name in gold:
             continue
         for slot, claim in found.items():
+            if claim.user == hub.expert:  # who takes no place
+                continue
             before = [
                 other
                 for before_it, other in found.items()

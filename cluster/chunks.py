@@ -29,7 +29,6 @@ from cluster.hub import (
     Hub,
     HubError,
     Listed,
-    create_whole,
     has_ended,
     now,
     number,
@@ -66,7 +65,7 @@ def alone(hub: Hub) -> Iterator[None]:
     mine = f"process {os.getpid()} on {os.uname().nodename} since {now()}".encode()
     for last in (False, True):
         try:
-            create_whole(lock, mine, hub.folder)  # who finds it must be able to tell whose it is
+            disk.create_whole(lock, mine)  # who finds it must be able to tell whose it is
             break
         except FileExistsError:
             who = ""

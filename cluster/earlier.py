@@ -36,7 +36,7 @@ import labelfile
 import stamps
 from cluster import chunks, claims, verified
 from cluster.drop import Drop
-from cluster.hub import STAMP, UPLOAD_LIMIT, USAGE, Hub, HubError, create_whole, detections, read
+from cluster.hub import STAMP, UPLOAD_LIMIT, USAGE, Hub, HubError, detections, read
 from cluster.options import from_caller
 from cluster.terminal import Progress, counted
 from cluster.verified import BLANK, Rejected, Verified
@@ -323,7 +323,7 @@ def _take_table(hub: Hub, table: _Table, homes: dict[str, str]) -> Iterator[str]
     name = f"{table.user}--{table.local:%Y-%m-%d_%H-%M-%S}-{sha256[:8]}.csv"
     kept = tray / "incoming" / name
     with contextlib.suppress(FileExistsError):
-        create_whole(kept, table.data, desk)
+        disk.create_whole(kept, table.data, desk=desk)
     if read(kept) != table.data:
         raise HubError(
             f"{kept} is there and not {table.path}, which was not taken over. Remove it if it is "

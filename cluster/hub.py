@@ -27,7 +27,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-import disk
 import labelfile
 
 USAGE, NOTHING_LEFT, NOT_ALLOWED, DAMAGED, REFUSED = 2, 3, 5, 6, 7  # exit statuses, with 0 and 1
@@ -407,38 +406,6 @@ def _plain(path: str, flags: int) -> int:
         return descriptor
     os.close(descriptor)
     raise HubError(f"{path} is not a plain file, so it was left alone. Remove it and try again.")
-
-
-def create_whole(path: Path, data: bytes, desk: Path) -> None:
-    """Make a file at once whole and only if there is none of its name; see `Hub.desk`."""
-    # A copy: through the upload's own name a second scp could still write into what is kept.
-    part = _part(path, data, desk)
-    try:
-        os.link(part, path)
-        disk.sync_folder(path.parent)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links, or with none from folder to folder
-        disk.create(path, data)
-    finally:
-        part.unlink()
-
-
-def write_shared(path: Path, data: bytes, desk: Path) -> None:
-    """Put data into a file of a folder in which others write too; see `Hub.desk`."""
-    part = _part(path, data, desk)
-    try:
-        os.replace(part, path)
-    except OSError:
-        part.unlink()
-        raise
-    disk.sync_folder(path.parent)
-
-
-def _part(path: Path, data: bytes, desk: Path) -> Path:
-    part = desk / f".{path.name}.{os.uname().nodename}.{os.getpid()}.part"
-    disk.write_whole(part, data)
-    return part
 
 
 def sweep(folder: Path) -> None:

@@ -51,7 +51,6 @@ from cluster.hub import (
     Hub,
     HubError,
     account_name,
-    create_whole,
     read,
     read_owned,
     sweep,
@@ -188,7 +187,7 @@ def _take(
             continue
         if data is not None:
             with contextlib.suppress(FileExistsError):
-                create_whole(kept, data, desk)
+                disk.create_whole(kept, data, desk=desk)
         try:
             content = read(kept)
         except (OSError, HubError):  # it is not there, or no plain file

@@ -24,6 +24,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+import disk
 import labelfile
 import labels
 from cluster.hub import (
@@ -36,7 +37,6 @@ from cluster.hub import (
     read_owned,
     table,
     user_name,
-    write_shared,
 )
 
 UPLOAD = re.compile(r"(.+)--([0-9]{4}-\d\d-\d\d_\d\d-\d\d-\d\d(?:-[0-9a-f]{8})?)\.csv", re.ASCII)
@@ -125,13 +125,13 @@ def write(
     lines = [(*map(printable, told.row), told.reason) for told in bad]
     known = path.exists()
     if known:
-        write_shared(path, _verified(good), desk)
+        disk.write_whole(path, _verified(good), desk=desk)
     if lines:
-        write_shared(rejected, table(REJECTED, lines), desk)
+        disk.write_whole(rejected, table(REJECTED, lines), desk=desk)
     else:
         rejected.unlink(missing_ok=True)  # left by a crash, and of another opinion
     if not known:
-        write_shared(path, _verified(good), desk)
+        disk.write_whole(path, _verified(good), desk=desk)
 
 
 def _verified(good: Iterable[Verified]) -> bytes:
