@@ -261,6 +261,7 @@ HOSTILE = {
     "extensions": (".gif", lambda: EMPTY[:13] + b"!\xfe\1a\0" * 1_700_000 + EMPTY[13:]),
     "one long comment": (".gif", lambda: EMPTY[:13] + b"!\xfe" + b"\1a" * 4_000_000 + b"\0,"),
     "an application without a name": (".gif", lambda: EMPTY[:13] + b"!\xff\0" + b"\1a" * 9999),
+    "bytes behind it": (".gif", lambda: EMPTY + bytes(8 << 20)),
     "chunks": (".png", lambda: chunks(b"abCd", 700_000)),
     "chunks within the size": (".png", lambda: chunks(b"abCd", 20_000)),
     "scans": (".jpg", scans),
