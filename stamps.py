@@ -9,10 +9,10 @@ look in scaling.py. Importing this needs the standard library only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import archive
 from archive import CHUNK_LIMIT, MEMBER_LIMIT, MEMBERS_LIMIT, StampError
@@ -31,6 +31,8 @@ __all__ = [  # and what the rooms behind this one have for its users
 ]
 SEARCH, TEMPLATE, DIFFERENCE = KINDS = ("srch", "temp", "diff")
 TITLES = ("Search", "Template", "Difference")  # what people call them
+# 8-bit pictures and FITS images; a triplet is of one, the first if it came as both
+FORMATS = ("gif", "fits")
 
 _STAMP = re.compile(r"(srch|temp|diff)([0-9]{1,32})((?:\.[A-Za-z]{2,4}){1,2})", re.ASCII)
 
@@ -94,10 +96,54 @@ class Part(NamedTuple):
     data: Any
 
 
+_T = TypeVar("_T")
+
+
+def format_of(suffix: str) -> str:
+    """Return which of `FORMATS` the stamps of a suffix have."""
+    return "fits" if suffix.lower().startswith(".fit") else "gif"
+
+
+def one_format(
+    came: Mapping[tuple[str, str], _T], wanted: str | None = None
+) -> dict[str, _T] | None:
+    """Choose a triplet of one format among all the stamps that came of a detection.
+
+    Parameters
+    ----------
+    came : dict
+        (kind, suffix) -> a stamp, in the order in which they came.
+    wanted : str, optional
+        The one of `FORMATS` to choose; if not given, the first that has all three kinds.
+
+    Returns
+    -------
+    dict or None
+        Kind -> stamp: all of one suffix if there are such, else the first of each kind. None if
+        no format has all three.
+    """
+    for name in FORMATS if wanted is None else (wanted,):
+        suffixes = dict.fromkeys(suffix for _, suffix in came if format_of(suffix) == name)
+        for some in (*([suffix] for suffix in suffixes), suffixes):
+            found = {kind: s for (kind, suffix), s in reversed([*came.items()]) if suffix in some}
+            if len(found) == len(KINDS):
+                return {kind: found[kind] for kind in KINDS}
+    return None
+
+
+def lacking(came: Iterable[tuple[str, str]]) -> str:
+    """Return why `one_format` finds no triplet among the stamps of these kinds and suffixes."""
+    kinds = {kind for kind, _ in came}
+    missing = [kind for kind in KINDS if kind not in kinds]
+    return (
+        f"{' and '.join(missing)} missing" if missing else "no format has all three of its stamps"
+    )
+
+
 class Triplets:
     """Puts the stamps of a stream together: goes through (Object ID, {kind: `Part`}).
 
-    A triplet comes as soon as it is complete; the first stamp of each kind counts.
+    A triplet comes as soon as `one_format` finds it; the first stamp of each name counts.
 
     Parameters
     ----------
@@ -109,14 +155,14 @@ class Triplets:
     Attributes
     ----------
     left : dict
-        Object ID -> {kind: `Part`}, of those that are not complete so far.
+        Object ID -> {(kind, suffix): `Part`}, of those that are not complete so far.
     """
 
     def __init__(
         self, stream: Iterable[tuple[str, bytes | None]], wanted: Container[str] | None = None
     ):
         self._stream, self._wanted, self._done = stream, wanted, set[str]()
-        self.left: dict[str, dict[str, Part]] = {}
+        self.left: dict[str, dict[tuple[str, str], Part]] = {}
 
     def __iter__(self) -> Iterator[tuple[str, dict[str, Part]]]:
         for name, data in self._stream:
@@ -126,11 +172,12 @@ class Triplets:
             kind, objid, suffix = parsed
             if self._wanted is not None and objid not in self._wanted:
                 continue
-            parts = self.left.setdefault(objid, {})
-            parts.setdefault(kind, Part(suffix, data))
-            if len(parts) == len(KINDS):
+            came = self.left.setdefault(objid, {})
+            came.setdefault((kind, suffix), Part(suffix, data))
+            if len(came) >= len(KINDS) and (triplet := one_format(came)):
                 self._done.add(objid)
-                yield objid, self.left.pop(objid)
+                del self.left[objid]
+                yield objid, triplet
 
 
 class Chunk:
@@ -193,9 +240,7 @@ class Chunk:
                 yield objid
         except StampError as error:
             self.damage = str(error)
-        for objid, parts in stream.left.items():
-            lacking = [kind for kind in KINDS if kind not in parts]
-            self.incomplete[objid] = f"{' and '.join(lacking)} missing"
+        self.incomplete.update((objid, lacking(came)) for objid, came in stream.left.items())
         self.whole = True
 
     def forget(self) -> None:

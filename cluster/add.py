@@ -1,7 +1,7 @@
 """Stamps and their metadata table become chunks, in random order or the most uncertain first.
 
-The stamps are gathered by a `Drop` and written by `chunks`; the order follows from the seed that
-chunks.csv records. Standard library only.
+The stamps are gathered and looked at by a `Drop` and written by `chunks`; the order follows from
+the seed that chunks.csv records. Standard library only, but for the processes of `looking`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         type=from_caller,
         help="a folder of SNANA light curves, whose OBS lines are the table",
     )
+    parser.add_argument(
+        "--format",
+        choices=stamps.FORMATS,
+        help="take these stamps (GIF, where a detection has both)",
+    )
     parser.add_argument("--stamp", help="the drop's name (the time, if not given)")
     parser.add_argument(
         "--min-score",
@@ -68,6 +73,7 @@ def run(
     stamp: str | None = None,
     min_score: float | None = None,
     order: str = "random",
+    format: str | None = None,
     seed: int | None = None,
 ) -> int:
     """Cut stamps into chunks, print how many, and return the exit status.
@@ -89,6 +95,8 @@ def run(
         number, or negative as SNANA's -9) pass.
     order : str
         "random", or "uncertain": PHOTPROB nearest 0.5 first, those without one last.
+    format : {None, "gif", "fits"}
+        Take stamps of this one of `stamps.FORMATS` alone; see `stamps.one_format`.
     seed : int, optional
         Of the random order; drawn if not given.
 
@@ -108,36 +116,52 @@ def run(
     with chunks.alone(hub), Progress() as progress, Drop(hub, progress) as drop:
         stamp = _unused_stamp(stamp, {stamps.metadata_stamp(chunk.name) for chunk in hub.chunks()})
         # a table of no use should be known before hours of copying
-        columns, total = _check_table(open_table, path, by_score, progress)
+        group = hub.rules.group_column
+        columns, total = _check_table(open_table, path, by_score, group, progress)
         told = "; ".join(filter(None, map(drop.read, sources)))
-        matched = drop.match()
-        unused = lacking = 0
+        matched = drop.match(format)
+        drop.replace(format)
+        unused = 0
         if path is not None:
             progress(f"looking for them in {path}", at_once=True)
-            unused, lacking, any_fits = drop.join(open_table(path))
+            unused, any_fits = drop.join(open_table(path), path)
             if matched.found and not any_fits:
                 raise HubError(
                     f"{told}{'. ' if told else ''}None of the {counted(total, 'row')} of {path} "
                     "belongs to these stamps: nothing was added. Is it the right table?",
                     REFUSED,
                 )
-        below, unscored = drop.cut(min_score), drop.unscored()
+        below = drop.cut(min_score)
+        unreadable, blind = drop.look(format)
+        unscored, lacking = drop.unscored(), drop.lacking() if path is not None else 0
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
         cut = "" if min_score is None else f"{SCORE}>={min_score}"
         contents = drop.contents(stamp, drop.ordered(seed, order), hub.rules.chunk_size, columns)
+        already, again, both = drop.already(), drop.again(), drop.both()
         new = chunks.write(hub, contents, seed, cut, columns, progress)
-        already = drop.already()
     if told and not new:
         raise HubError(f"{told}. Nothing was added.")
     added = f"Added {counted(detections(new), 'detection')} in {counted(len(new), 'chunk')} as drop"
-    left_out = "" if min_score is None else f", {below} below {SCORE} {min_score}"
-    print(
-        f"{added} {stamp}" if new else "Nothing was added",
-        f"{matched.incomplete} incomplete, {already} there already{left_out}.",
-        sep="; ",
-    )
-    for line in matched.lines():
+    told_more = [f"{matched.incomplete.count} incomplete", f"{already} there already"]
+    if min_score is not None:
+        told_more.append(f"{below} below {SCORE} {min_score}")
+    if unreadable.count:
+        told_more.append(f"{unreadable.count} that cannot be shown")
+    if again:
+        told_more.append(f"{again} anew that could only be skipped")
+    if both and format is None:
+        told_more.append(f"{both} both as GIF and as FITS, of which GIF was taken")
+    print(f"{added} {stamp}" if new else "Nothing was added", f"{', '.join(told_more)}.", sep="; ")
+    for line in (*matched.incomplete.lines(), *unreadable.lines()):
         print(line)
+    if blind:
+        print(
+            f"  Stamps were taken without a look at them ({blind}): whether people can see them "
+            "tells an add with a Python that has numpy, Pillow and astropy."
+        )
+    if drop.sources.passed:
+        files = counted(drop.sources.passed, "file was", "files were")
+        print(f"  {files} passed over, such as {drop.sources.example}: no name of a stamp.")
     if by_score and unscored:
         verb = "is last" if min_score is None else "passed"
         verb = verb if unscored == 1 else verb.replace("is", "are")
@@ -171,9 +195,17 @@ def _unused_stamp(stamp: str | None, used: Container[str]) -> str:
 
 
 def _check_table(
-    open_table: Callable[[str], Table], path: str | None, by_score: bool, progress: Progress
+    open_table: Callable[[str], Table],
+    path: str | None,
+    by_score: bool,
+    group: str,
+    progress: Progress,
 ) -> tuple[list[str], int]:
-    """Go through a table once; return its columns without OBJID, and how many rows it has."""
+    """Go through a table once; return its columns without OBJID, and how many rows it has.
+
+    Names of groups that have been rounded would put several objects into one group, or one into
+    several.
+    """
     columns: list[str] = []
     total = 0
     if path is not None:
@@ -183,7 +215,17 @@ def _check_table(
         if "OBJID" not in columns:
             found = ", ".join(columns)[:500] or "none"
             raise tables.unusable(path, f"it has no column OBJID; its columns are {found}")
-        total = sum(1 for _ in table.rows)
+        place, names = columns.index(group if group in columns else "OBJID"), tables.Column()
+        for row in table.rows:
+            total += 1
+            if group in columns:
+                names.take(row[place])
+        if names.example:
+            raise tables.unusable(
+                path,
+                f"its {group} looks rounded, as a spreadsheet or a float does to long numbers: "
+                f"{names.example}; save it as text",
+            )
         columns.remove("OBJID")
     if by_score and SCORE not in columns:
         raise HubError(

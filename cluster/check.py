@@ -14,7 +14,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -50,7 +50,8 @@ _SKEW = 60  # seconds; as much as the clocks of a cluster's machines may differ
 
 Chunks = dict[str, set[str]]  # name -> its detections
 Claims = dict[str, dict[int, Claim]]  # a chunk's name -> slot -> the claim
-Dealt = dict[tuple[str, bool], set[str]]  # USER, whether as the expert -> what they dealt with
+# USER, whether as the expert -> what they dealt with: Object ID and drop
+Dealt = dict[tuple[str, bool], set[tuple[str, str]]]
 
 
 def run(folder: str | os.PathLike[str]) -> int:
@@ -94,8 +95,10 @@ def violations(hub: Hub) -> Iterator[str]:
     claims: Claims = {}
     yield from _claims(hub, chunks, gold, claims)
     dealt: Dealt = {}
+    said: list[labelfile.Row] = []
     for folder in (hub.folder, hub.folder / "expert"):
-        yield from _uploads(hub, folder, chunks, dealt)
+        yield from _uploads(hub, folder, chunks, dealt, said)
+    yield from _skipped(chunks, said)
     yield from _people(hub, chunks, claims, dealt)
     for path in _entries(hub.folder / "agreement"):
         if not labelfile.is_user(path.name) or read_agreement(hub, path.name) is None:
@@ -171,7 +174,7 @@ def _program(hub: Hub) -> Iterator[str]:
 def _chunks(hub: Hub, chunks: Chunks, gold: set[str]) -> Iterator[str]:
     """Look at all chunks, and note the detections of each, and which are gold."""
     listed, last = hub.chunks(), 0
-    home: dict[str, str] = {}
+    home: dict[tuple[str, str], str] = {}
     for place in range(len(listed)):
         try:
             chunk = listed[place]
@@ -187,10 +190,11 @@ def _chunks(hub: Hub, chunks: Chunks, gold: set[str]) -> Iterator[str]:
             yield f"chunks.csv: gold of {chunk.name} is neither yes nor empty"
         objids: list[str] = []
         yield from _tables(hub, chunk, objids)
-        for objid in objids:
-            if objid in home:
-                yield f"metadata/{chunk.name}.csv: {objid} is in {home[objid]} as well"
-            home[objid] = chunk.name
+        for key in _of_drop(chunk.name, objids):
+            # what could only be skipped comes anew with a later drop
+            if key in home:
+                yield f"metadata/{chunk.name}.csv: {key[0]} is in {home[key]} as well"
+            home[key] = chunk.name
         chunks[chunk.name] = set(objids)
         yield from _folder(hub, hub.folder / "claims" / chunk.name, MODES["claims"])
     for folder, suffix in (("chunks", ".tar.gz"), ("metadata", ".csv"), ("claims", "")):
@@ -198,6 +202,11 @@ def _chunks(hub: Hub, chunks: Chunks, gold: set[str]) -> Iterator[str]:
             # what looks like a chunk was left by an add that did not end, and is swept by the next
             if not (path.name.endswith(suffix) and CHUNK.fullmatch(_stem(path, suffix))):
                 yield f"{_short(hub, path)}: it does not belong there"
+
+
+def _of_drop(name: str, objids: Iterable[str]) -> set[tuple[str, str]]:
+    """Return detections of a chunk as rows of labels name them: Object ID and drop."""
+    return {(objid, stamps.metadata_stamp(name)) for objid in objids}
 
 
 def _tables(hub: Hub, chunk: Listed, objids: list[str]) -> Iterator[str]:
@@ -242,7 +251,6 @@ def _archive(hub: Hub, path: Path, objids: list[str]) -> Iterator[str]:
 
 def _reviews(hub: Hub, chunks: Chunks) -> Iterator[str]:
     """Look at the review chunks, and at what else lies beside them."""
-    home = {objid: name for name, objids in chunks.items() for objid in objids}
     folder = hub.folder / "expert"
     for path in _entries(folder / "chunks"):
         name = _stem(path, ".tar.gz")
@@ -252,7 +260,7 @@ def _reviews(hub: Hub, chunks: Chunks) -> Iterator[str]:
         try:
             rows = hub.metadata(name).rows
             yield from _archive(hub, path, [row[0] for row in rows])
-            if any(len(row) != 2 or home.get(row[0]) != row[1] for row in rows):
+            if any(len(row) != 2 or row[0] not in chunks.get(row[1], ()) for row in rows):
                 yield f"expert/metadata/{name}.csv: a detection is not in the chunk it names"
             chunks[name] = {row[0] for row in rows}
         except (OSError, HubError, csv.Error) as error:
@@ -335,12 +343,14 @@ def _finished(hub: Hub, user: str, name: str) -> float:
     return float("inf")
 
 
-def _uploads(hub: Hub, folder: Path, chunks: Chunks, dealt: Dealt) -> Iterator[str]:
-    """Look at uploads and what was made of them; note who dealt with what."""
+def _uploads(
+    hub: Hub, folder: Path, chunks: Chunks, dealt: Dealt, said: list[labelfile.Row]
+) -> Iterator[str]:
+    """Look at uploads and what was made of them; note who dealt with what, and the rows."""
     expert = folder != hub.folder
-    home: dict[str, str] = {}
+    known: set[tuple[str, str]] = set()
     for name in filter(CHUNK.fullmatch, chunks):
-        home.update(dict.fromkeys(chunks[name], stamps.metadata_stamp(name)))
+        known |= _of_drop(name, chunks[name])
     names: dict[str, set[str]] = {}
     for kind in ("incoming", "verified", "rejected"):
         names[kind] = set()
@@ -365,11 +375,17 @@ def _uploads(hub: Hub, folder: Path, chunks: Chunks, dealt: Dealt) -> Iterator[s
         for name in sorted(names[kind] - names["incoming"]):
             yield f"{short}{kind}/{name}: there is no such upload in {short}incoming"
     for name in sorted(names["verified"]):
-        yield from _rows(hub, folder / "verified" / name, home, dealt)
+        yield from _rows(hub, folder / "verified" / name, known, dealt, said)
 
 
-def _rows(hub: Hub, path: Path, home: Mapping[str, str], dealt: Dealt) -> Iterator[str]:
-    """Look at the rows of a verified file; `home` has the drop of each detection."""
+def _rows(
+    hub: Hub,
+    path: Path,
+    known: Container[tuple[str, str]],
+    dealt: Dealt,
+    said: list[labelfile.Row],
+) -> Iterator[str]:
+    """Look at the rows of a verified file; `known` has all detections with their drops."""
     user = verified.user_of(path.name) or ""
     done = dealt.setdefault((user, path.parent.parent != hub.folder), set())
     try:
@@ -383,14 +399,31 @@ def _rows(hub: Hub, path: Path, home: Mapping[str, str], dealt: Dealt) -> Iterat
         if (
             label is None
             or not verified.is_label(label, user, given)
-            or home.get(label.row.objid) != label.row.metadata_stamp
+            or (label.row.objid, label.row.metadata_stamp) not in known
         ):
             bad += 1
         else:
-            done.add(label.row.objid)
+            done.add((label.row.objid, label.row.metadata_stamp))
+            said.append(label.row)
     if bad:
         told = counted(bad, "row is no label of", "rows are no labels of")
         yield f"{_short(hub, path)}: {told} {user} on a detection of its drop"
+
+
+def _skipped(chunks: Chunks, said: Iterable[labelfile.Row]) -> Iterator[str]:
+    """Name what everybody skipped and what has not come anew since."""
+    skipped = verified.only_skipped(said)
+    latest = {objid: name for name in filter(CHUNK.fullmatch, chunks) for objid in chunks[name]}
+    lost: dict[str, list[str]] = {}
+    for objid, drops in skipped.items():
+        if stamps.metadata_stamp(latest[objid]) in drops:
+            lost.setdefault(latest[objid], []).append(objid)
+    for name, objids in sorted(lost.items()):
+        told = counted(len(objids), "detection was", "detections were")
+        yield (
+            f"chunks/{name}.tar.gz: {told} skipped by everybody, such as "
+            f"{' '.join(sorted(objids)[:3])}; mend the stamps and add them again"
+        )
 
 
 def _people(hub: Hub, chunks: Chunks, claims: Claims, dealt: Dealt) -> Iterator[str]:
@@ -415,19 +448,20 @@ def _people(hub: Hub, chunks: Chunks, claims: Claims, dealt: Dealt) -> Iterator[
             elif not rest:
                 if user not in (claim.user for claim in claims[name].values()):
                     yield f"{where}: there is no claim of {user} in claims/{name}"
-                if chunks[name] <= done and not hub.has_finished(user, name):
+                if _of_drop(name, chunks[name]) <= done and not hub.has_finished(user, name):
                     yield f"{where}: all is dealt with, but it is open; {user} should send again"
-            elif rest == "done" and not chunks[name] <= done:
-                left = counted(len(chunks[name] - done), "detection is", "detections are")
+            elif rest == "done" and (lacking := _of_drop(name, chunks[name]) - done):
+                left = counted(len(lacking), "detection is", "detections are")
                 yield f"{where}: {left} not dealt with in verified/"
 
     for path in _entries(hub.folder / "earlier"):
         for note in _entries(path):
-            if not chunks.get(note.name, {None}) <= _dealt(hub, dealt, path.name):
+            known = _of_drop(note.name, chunks.get(note.name, {""}))
+            if not known <= _dealt(hub, dealt, path.name):
                 yield f"{_short(hub, note)}: there is no such chunk, or labels of it are missing"
 
 
-def _dealt(hub: Hub, dealt: Dealt, user: str) -> set[str]:
+def _dealt(hub: Hub, dealt: Dealt, user: str) -> set[tuple[str, str]]:
     """Return the detections that a person dealt with, be it as the expert."""
     found = dealt.get((user, False), set())
     return found | dealt.get((user, True), set()) if user == hub.expert else found

@@ -1,8 +1,8 @@
 """The stamps of a drop on their way into chunks, however many there are.
 
 All are first copied into one unnamed file on the hub's disk, as kinds may come in any order, beside
-an index of them (a private SQLite file in TMPDIR), so that memory stays the same. Standard library
-only.
+an index of them (a private SQLite file in TMPDIR), so that memory stays the same. There they are
+put together to triplets and looked at. Standard library only.
 """
 
 from __future__ import annotations
@@ -18,29 +18,40 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import labels
 import stamps
+from cluster import looking, verified
 from cluster.chunks import UNPACKED_LIMIT, Content, size_in_archive
-from cluster.hub import Hub, HubError, files_below, read
-from cluster.tables import SCORE, Table, score
-from cluster.terminal import Progress
+from cluster.hub import Hub, HubError
+from cluster.looking import Place
+from cluster.sources import Came, Sources
+from cluster.tables import SCORE, Span, Table, identifier, rounded, score, unusable
+from cluster.terminal import Progress, counted
 
-_NAMED = 5  # of the incomplete detections, in the summary
-_UNREADABLE = f"cannot be read, or is larger than {stamps.MEMBER_LIMIT} bytes"
+_NAMED = 5  # reasons in the summary
+_SUCH_AS = 3  # detections that stand for the others with the same one
+_REASONS = 50  # that are told apart: hostile stamps have a new one each
+_SPANS = 1000  # rows without stamps whose Object IDs are compared with those of stamps
+_SKIPPED, _LABELLED = 1, 2  # what people said of a detection that the hub has; 0 is nothing
 _INDEX = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -32768;
-CREATE TABLE known (objid TEXT PRIMARY KEY, came INTEGER DEFAULT 0);
+CREATE TABLE known (objid TEXT PRIMARY KEY, chunk TEXT, stamp TEXT, came INTEGER DEFAULT 0,
+                    said INTEGER DEFAULT 0);
 CREATE TABLE stamp (objid TEXT, kind INTEGER, suffix TEXT, place INTEGER, size INTEGER,
-                    source INTEGER);
+                    source INTEGER, why TEXT);
 CREATE TABLE found (objid TEXT PRIMARY KEY, source INTEGER, place INTEGER, parts TEXT, size INTEGER,
-                    score REAL, fields TEXT);
+                    both INTEGER, score REAL, fields TEXT);
+CREATE TABLE old (objid TEXT, suffix TEXT, place INTEGER PRIMARY KEY, size INTEGER);
+CREATE TABLE unseen (objid TEXT PRIMARY KEY);
+CREATE TABLE bad (objid TEXT PRIMARY KEY);
 BEGIN;
 """
 
 
 class _Stamp(NamedTuple):
-    """A row of the index: a stamp as it came, where in the file it is; no place: not readable."""
+    """A row of the index: a stamp as it came, where in the file it is; `why` it is of no use."""
 
     objid: str
     kind: int
@@ -48,44 +59,61 @@ class _Stamp(NamedTuple):
     place: int | None
     size: int | None
     source: int
+    why: str | None
+
+
+class Faults:
+    """How many detections have which fault, each with the Object IDs of the first few."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._by_reason: dict[str, tuple[int, list[str]]] = {}
+
+    def add(self, objid: str, reason: str) -> None:
+        """Count a detection."""
+        self.count += 1
+        if len(self._by_reason) >= _REASONS and reason not in self._by_reason:
+            reason = "other reasons"
+        number, named = self._by_reason.get(reason, (0, []))
+        self._by_reason[reason] = number + 1, [*named, objid][:_SUCH_AS]
+
+    def lines(self) -> Iterator[str]:
+        """Go through the lines that tell of them, the commonest fault first."""
+        told = sorted(self._by_reason.items(), key=lambda item: -item[1][0])
+        for reason, (number, named) in told[:_NAMED]:
+            names = " ".join(named)
+            yield f"  {names if number <= len(named) else f'{number}, such as {names}'}: {reason}"
+        if len(told) > _NAMED:
+            yield f"  and {sum(number for _, (number, _) in told[_NAMED:])} more"
 
 
 class Matched(NamedTuple):
-    """How many detections came, those that the hub has included, and how many lack a stamp.
-
-    `why` has the Object IDs of the first few of these, and what they lack.
-    """
+    """How many detections came, those that the hub has included, and which of them lack a stamp."""
 
     found: int
-    incomplete: int
-    why: list[tuple[str, str]]
-
-    def lines(self) -> Iterator[str]:
-        """Go through the lines that tell of the incomplete ones."""
-        for objid, reasons in self.why:
-            yield f"  {objid}: {reasons}"
-        if self.incomplete > len(self.why):
-            yield f"  and {self.incomplete - len(self.why)} more"
+    incomplete: Faults
 
 
 class Joined(NamedTuple):
     """What a table was worth.
 
-    `unused` rows belong to no detection that came or that the hub has, `lacking` whole triplets
-    have no row; `any_fits` tells whether there is a row of any detection that came.
+    `unused` rows belong to no detection that came or that the hub has; `any_fits` tells whether
+    there is a row of any detection that came.
     """
 
     unused: int
-    lacking: int
     any_fits: bool
 
 
 class Drop:
     """The stamps' bytes in one file, an index of them in another; to be used as a context.
 
-    In the index, `stamp` has every stamp as it came, `known` the detections that the hub has, and
-    `found`, from `match` on, a row for each other detection: `parts` is [suffix, place, size] for
-    each kind, as JSON, or NULL if the triplet is not whole; `fields` its row of the table, as JSON.
+    In the index, `stamp` has every stamp as it came (but for what is labelled already), `known` the
+    detections that the hub has with their latest chunk, and `found`, from `match` on, a row for
+    each that may go into a chunk: `parts` is [suffix, place, size] for each kind, as JSON, or NULL
+    if there is no triplet; `fields` its row of the table, as JSON.
+
+    `sources` tells what was passed over.
     """
 
     def __init__(self, hub: Hub, progress: Progress):
@@ -97,7 +125,9 @@ class Drop:
                 "Run this with another Python of 3.9 or newer."
             ) from None
         self._failure = sqlite3.Error
-        self._hub, self._progress, self._sources, self._read = hub, progress, 0, 0
+        self._hub, self._progress, self._number, self._read = hub, progress, 0, 0
+        self.sources = Sources()
+        self._answers_known = False
         # without a name it is private, needs no locks, and is gone with us
         self._index = sqlite3.connect("", isolation_level=None)
 
@@ -106,9 +136,10 @@ class Drop:
         try:
             self._index.executescript(_INDEX)
             self._index.executemany(
-                "INSERT OR IGNORE INTO known (objid) VALUES (?)",
+                # of a detection that came anew the latest stamps count
+                "INSERT OR REPLACE INTO known (objid, chunk, stamp) VALUES (?, ?, ?)",
                 (
-                    (objid,)
+                    (objid, chunk.name, stamps.metadata_stamp(chunk.name))
                     for chunk in self._hub.chunks()
                     for objid in self._hub.objids(chunk.name)
                 ),
@@ -130,82 +161,209 @@ class Drop:
 
     def read(self, source: str | os.PathLike[str]) -> str | None:
         """Take in an archive or a folder; return what is wrong with it, or None."""
-        path, found = Path(source), False
-        self._sources += 1
+        had, passed = self._read, self.sources.passed
+        self._number += 1
         self._progress(f"reading {source}", at_once=True)
         try:
-            if path.is_dir():
-                stream = _walk(path)
-            elif path.exists() and not path.is_file():  # a pipe would keep us waiting
-                raise stamps.StampError("it is neither an archive nor a folder")
-            else:
-                stream = stamps.members(path, limit=float("inf"))
-            for name, data in stream:
-                if parsed := stamps.parse_name(name):
-                    found = True
-                    self._take(*parsed, data)
+            for came in self.sources.read(Path(source)):
+                self._take(came)
         except stamps.StampError as error:
             return f"{source}: {error}"
-        return None if found else f"{source}: there are no stamps in it"
+        if self._read > had:
+            return None
+        passed = self.sources.passed - passed
+        return f"{source}: there are no stamps in it" + (
+            f", but {counted(passed, 'other file')} such as {self.sources.example}"
+            if passed
+            else ""
+        )
 
-    def _take(self, kind: str, objid: str, suffix: str, data: bytes | None) -> None:
+    def _take(self, came: Came) -> None:
         self._read += 1
         self._progress(f"{self._read} stamps read")
+        objid = came.objid
         if self._index.execute("UPDATE known SET came = 1 WHERE objid = ?", (objid,)).rowcount:
-            return
+            self._read_answers()
+            if self._one("SELECT said FROM known WHERE objid = ?", (objid,)) == _LABELLED:
+                return
         place = size = None
-        if data is not None:
-            place, size = self._file.tell(), self._file.write(data)
-        stamp = _Stamp(objid, stamps.KINDS.index(kind), suffix, place, size, self._sources)
-        self._index.execute("INSERT INTO stamp VALUES (?, ?, ?, ?, ?, ?)", stamp)
+        if came.data is not None:
+            place, size = self._file.tell(), self._file.write(came.data)
+        kind = stamps.KINDS.index(came.kind)
+        stamp = _Stamp(objid, kind, came.suffix, place, size, self._number, came.why)
+        self._index.execute("INSERT INTO stamp VALUES (?, ?, ?, ?, ?, ?, ?)", stamp)
+
+    def _read_answers(self) -> None:
+        """Note what people said of the detections that the hub has, once."""
+        if self._answers_known:
+            return
+        self._answers_known = True
+        for row in verified.every(self._hub):
+            said = _SKIPPED if row.action == labels.SKIPPED else _LABELLED
+            self._index.execute(
+                # that stamps could not be shown is said of no other stamps
+                "UPDATE known SET said = max(said, ?) WHERE objid = ? AND (stamp = ? OR ? > 1)",
+                (said, row.objid, row.metadata_stamp, said),
+            )
 
     def already(self) -> int:
-        """Return how many of the detections that came were known to the hub."""
-        return self._one("SELECT count(*) FROM known WHERE came")
+        """Return how many of the detections that came were known to the hub, and stay as they are.
+
+        So do those of which all that came is of no use.
+        """
+        again = "objid IN (SELECT objid FROM found WHERE parts IS NOT NULL)"
+        return self._one(f"SELECT count(*) FROM known WHERE came AND NOT {again}")
+
+    def again(self) -> int:
+        """Return how many detections that the hub has come anew."""
+        known = "objid IN (SELECT objid FROM known)"
+        return self._one(f"SELECT count(*) FROM found WHERE parts IS NOT NULL AND {known}")
 
     def _one(self, query: str, values: Sequence[object] = ()) -> Any:
         return self._index.execute(query, values).fetchone()[0]
 
-    def match(self) -> Matched:
-        """Put the stamps together to triplets; the first of several stamps of a kind counts."""
+    def match(self, wanted: str | None = None) -> Matched:
+        """Put the stamps of new detections together to triplets, of one of `stamps.FORMATS`."""
         self._progress("putting triplets together", at_once=True)
-        found, incomplete = self.already(), 0
-        why: list[tuple[str, str]] = []
-        rows = self._index.execute("SELECT * FROM stamp ORDER BY objid, kind, rowid")
-        for objid, group in groupby(map(_Stamp._make, rows), key=lambda stamp: stamp.objid):
-            first: dict[int, _Stamp] = {}
-            for stamp in group:
-                first.setdefault(stamp.kind, stamp)
-            reasons = [
-                f"{name} {_UNREADABLE if kind in first else 'is missing'}"
-                for kind, name in enumerate(stamps.KINDS)
-                if kind not in first or first[kind].place is None
-            ]
+        incomplete, found = Faults(), self.already()
+        for objid, group in self._grouped("objid NOT IN (SELECT objid FROM known)"):
             found += 1
-            parts = total = None
-            if reasons:
-                incomplete += 1
-                if len(why) < _NAMED:
-                    why.append((objid, ", ".join(reasons)))
-            else:
-                triplet = [first[kind] for kind in range(len(stamps.KINDS))]
-                parts = json.dumps([(stamp.suffix, stamp.place, stamp.size) for stamp in triplet])
-                total = size_in_archive(stamp.size or 0 for stamp in triplet)
-            source, place = min((stamp.source, stamp.place or 0) for stamp in first.values())
-            self._index.execute(
-                "INSERT INTO found VALUES (?, ?, ?, ?, ?, NULL, NULL)",
-                (objid, source, place, parts, total),
-            )
-        return Matched(found, incomplete, why)
+            if reason := self._put(objid, group, wanted):
+                incomplete.add(objid, reason)
+        return Matched(found, incomplete)
 
-    def join(self, table: Table) -> Joined:
-        """Give the detections their rows of a table, the first of several."""
+    def _grouped(self, condition: str) -> Iterator[tuple[str, list[_Stamp]]]:
+        """Go through Object IDs and all stamps of each."""
+        query = f"SELECT * FROM stamp WHERE {condition} ORDER BY objid, kind, rowid"
+        rows = map(_Stamp._make, self._index.execute(query))
+        for objid, group in groupby(rows, key=lambda stamp: stamp.objid):
+            yield objid, list(group)
+
+    def _put(self, objid: str, group: Sequence[_Stamp], wanted: str | None) -> str | None:
+        """Write down which stamps make the triplet of a detection, or return why none do."""
+        came = _usable(group)
+        chosen = stamps.one_format(came, wanted)
+        parts = total = None
+        if chosen:
+            triplet = [chosen[kind] for kind in stamps.KINDS]
+            parts = json.dumps([(stamp.suffix, stamp.place, stamp.size) for stamp in triplet])
+            total = size_in_archive(stamp.size or 0 for stamp in triplet)
+        source, place = min((stamp.source, stamp.place or 0) for stamp in group)
+        both = all(stamps.one_format(came, name) for name in stamps.FORMATS)
+        self._index.execute(
+            "INSERT INTO found VALUES (?, ?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT (objid) DO UPDATE "
+            "SET parts = excluded.parts, size = excluded.size, both = excluded.both",
+            (objid, source, place, parts, total, both),
+        )
+        return None if chosen else _why_none(group, came, wanted)
+
+    def replace(self, wanted: str | None = None) -> None:
+        """Let detections of the hub come anew whose stamps there nobody has seen.
+
+        Those are what people could only skip, and what nobody was asked about so far and could not
+        be shown.
+        """
+        for objid, group in self._grouped("objid IN (SELECT objid FROM known)"):
+            self._put(objid, group, wanted)
+        rows = self._index.execute(
+            "SELECT chunk, objid, parts FROM found JOIN known USING (objid) "
+            "WHERE said = 0 AND parts IS NOT NULL ORDER BY chunk"
+        )
+        for chunk, some in groupby(rows, key=lambda row: row[0]):
+            self._compare(chunk, {objid: json.loads(parts) for _, objid, parts in some})
+        self._file.flush()
+        places = self._index.execute("SELECT place, size, suffix FROM old ORDER BY place")
+        for place, seen in looking.look(self._file.fileno(), map(Place._make, places)):
+            if seen.why:
+                self._index.execute(
+                    "INSERT OR IGNORE INTO unseen SELECT objid FROM old WHERE place = ?",
+                    (place.place,),
+                )
+        self._index.execute(
+            "DELETE FROM found WHERE objid IN (SELECT objid FROM known WHERE NOT said) "
+            "AND objid NOT IN (SELECT objid FROM unseen)"
+        )
+
+    def _compare(self, chunk: str, new: dict[str, list[tuple[str, int, int]]]) -> None:
+        """Copy what a chunk has otherwise than it came now, so that it can be looked at."""
+        seen = set()
+        try:
+            stream = stamps.Triplets(stamps.members(self._hub.archive(chunk)), new)
+            for objid, triplet in stream:
+                seen.add(objid)
+                came = [self._bytes(place, size) for _, place, size in new[objid]]
+                parts = [triplet[kind] for kind in stamps.KINDS]
+                if came != [part.data for part in parts]:
+                    for suffix, data in parts:
+                        place = self._file.seek(0, os.SEEK_END)
+                        row = (objid, suffix, place, self._file.write(data or b""))
+                        self._index.execute("INSERT INTO old VALUES (?, ?, ?, ?)", row)
+        except stamps.StampError:  # it is brought back from a backup, as `check` says
+            return
+        lacking = ((objid,) for objid in new if objid not in seen)
+        self._index.executemany("INSERT INTO unseen VALUES (?)", lacking)
+
+    def _bytes(self, place: int, size: int) -> bytes:
+        self._file.seek(place)
+        return self._file.read(size)
+
+    def look(self, wanted: str | None = None) -> tuple[Faults, str | None]:
+        """Look at the stamps of all triplets as the window would; leave out what it cannot show.
+
+        Returns
+        -------
+        unreadable : Faults
+            What was left out.
+        blind : str or None
+            Why some could not be looked at; these stay.
+        """
+        unreadable, blind, those = Faults(), None, ""
+        self._file.flush()
+        self._index.execute("CREATE INDEX placed ON stamp (place)")
+        while True:
+            rows = self._index.execute(
+                f"SELECT parts FROM found WHERE parts IS NOT NULL {those} ORDER BY place"
+            )
+            places = (
+                Place(place, size, suffix)
+                for (parts,) in rows
+                for suffix, place, size in json.loads(parts)
+            )
+            self._index.execute("DELETE FROM bad")
+            for place, seen in looking.look(self._file.fileno(), places, self._progress):
+                blind = blind or seen.blind
+                if seen.why:
+                    where = (place.place,)
+                    self._index.execute(
+                        "INSERT OR IGNORE INTO bad SELECT objid FROM stamp WHERE place = ?", where
+                    )
+                    self._index.execute(
+                        "UPDATE stamp SET why = ? WHERE place = ?", (seen.why, *where)
+                    )
+            if not self._one("SELECT count(*) FROM bad"):
+                return unreadable, blind
+            those = "AND objid IN (SELECT objid FROM bad)"
+            for objid, group in self._grouped("objid IN (SELECT objid FROM bad)"):
+                # another that came of its name, or another format, may do
+                if reason := self._put(objid, group, wanted):
+                    unreadable.add(objid, reason)
+
+    def join(self, table: Table, path: str) -> Joined:
+        """Give the detections their rows of a table, the first of several.
+
+        Raises
+        ------
+        HubError
+            Object IDs in it have lost digits that those of stamps have.
+        """
         objid_at = table.columns.index("OBJID")
         score_at = table.columns.index(SCORE) if SCORE in table.columns else None
         unused, any_fits = 0, False
+        spans: dict[str, Span] = {}
         for row in table.rows:
             value = None if score_at is None else score(row[score_at])
-            objid = row.pop(objid_at).strip()
+            text = row.pop(objid_at)
+            objid = identifier(text)
             if self._index.execute(
                 "UPDATE found SET score = ?, fields = ? WHERE objid = ? AND fields IS NULL",
                 (value, json.dumps(row), objid),
@@ -218,14 +376,37 @@ class Drop:
                 any_fits = any_fits or bool(came[0])
             elif not self._one("SELECT count(*) FROM found WHERE objid = ?", (objid,)):
                 unused += 1
-        query = "SELECT count(*) FROM found WHERE parts IS NOT NULL AND fields IS NULL"
-        return Joined(unused, self._one(query), any_fits)
+                if len(spans) < _SPANS and (span := rounded(text)):
+                    spans[text.strip()] = span
+        self._refuse_rounded(spans, path)
+        return Joined(unused, any_fits)
+
+    def _refuse_rounded(self, spans: dict[str, Span], path: str) -> None:
+        """Raise an error if a stamp without a row may be what a row was before it was rounded."""
+        for text, span in spans.items():
+            low, high = str(max(0, span.low)), str(span.high)
+            stamp = self._index.execute(
+                "SELECT objid FROM found WHERE fields IS NULL AND objid BETWEEN ? AND ? "
+                "AND length(objid) = ?",
+                (low, high, len(low)),
+            ).fetchone()
+            if stamp and len(low) == len(high):
+                reason = f"its OBJID {text} has lost digits, as a spreadsheet does to long numbers"
+                raise unusable(path, f"{reason}: the stamps have {stamp[0]}; save it as text")
+
+    def lacking(self) -> int:
+        """Return how many of the triplets have no row of the table."""
+        return self._one("SELECT count(*) FROM found WHERE parts IS NOT NULL AND fields IS NULL")
 
     def cut(self, min_score: float | None) -> int:
         """Leave out whole triplets below a score; return how many."""
         return self._index.execute(
             "UPDATE found SET parts = NULL WHERE parts IS NOT NULL AND score < ?", (min_score,)
         ).rowcount
+
+    def both(self) -> int:
+        """Return how many of the triplets are there in each of `stamps.FORMATS`."""
+        return self._one("SELECT count(*) FROM found WHERE parts IS NOT NULL AND both")
 
     def unscored(self) -> int:
         """Return how many of the whole triplets have no score."""
@@ -273,21 +454,28 @@ class Drop:
         for objid in objids:
             parts = self._one("SELECT parts FROM found WHERE objid = ?", (objid,))
             for kind, (suffix, place, size) in zip(stamps.KINDS, json.loads(parts)):
-                self._file.seek(place)
-                members.append((f"{kind}{objid}{suffix}", self._file.read(size)))
+                members.append((f"{kind}{objid}{suffix}", self._bytes(place, size)))
             fields = self._one("SELECT fields FROM found WHERE objid = ?", (objid,))
             rows.append([objid, *(json.loads(fields) if fields else [""] * len(columns))])
         return Content(stamp, members, rows)
 
 
-def _walk(top: Path) -> Iterator[tuple[str, bytes | None]]:
-    """Go through the stamps in a folder as `stamps.members` goes through an archive."""
-    try:
-        for path in files_below(top):
-            if stamps.parse_name(path):
-                data = None
-                with contextlib.suppress(OSError, HubError):
-                    data = read(path, stamps.MEMBER_LIMIT)
-                yield os.path.basename(path), data
-    except OSError as error:
-        raise stamps.StampError(f"{error.filename} cannot be read ({error.strerror})") from error
+def _usable(group: Iterable[_Stamp]) -> dict[tuple[str, str], _Stamp]:
+    """Return the stamps of a detection that can be used by kind and suffix, the first of each."""
+    came: dict[tuple[str, str], _Stamp] = {}
+    for stamp in group:
+        if stamp.why is None:
+            came.setdefault((stamps.KINDS[stamp.kind], stamp.suffix), stamp)
+    return came
+
+
+def _why_none(group: Iterable[_Stamp], came: Iterable[tuple[str, str]], wanted: str | None) -> str:
+    """Return why the stamps of a detection make no triplet."""
+    bad: dict[str, dict[str, None]] = {}
+    for stamp in group:
+        if stamp.why and wanted in (None, stamps.format_of(stamp.suffix)):
+            bad.setdefault(stamp.why, {})[stamps.KINDS[stamp.kind]] = None
+    if bad:
+        return "; ".join(f"{', '.join(kinds)}: {why}" for why, kinds in bad.items())
+    kept = [key for key in came if wanted in (None, stamps.format_of(key[1]))]
+    return stamps.lacking(kept) + (f" as {wanted.upper()}" if wanted else "")

@@ -197,10 +197,10 @@ def _take_batches(hub: Hub, batches: list[Path], progress: Progress) -> list[str
         already = drop.already()
     print(
         f"{counted(len(batches), 'batch', 'batches')} became {counted(len(new), 'chunk')} with "
-        f"{counted(detections(new), 'detection')}; {matched.incomplete} incomplete, {already} "
-        "there already."
+        f"{counted(detections(new), 'detection')}; {matched.incomplete.count} incomplete, "
+        f"{already} there already."
     )
-    for line in matched.lines():
+    for line in matched.incomplete.lines():
         print(line)
     return problems
 

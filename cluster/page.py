@@ -461,7 +461,8 @@ def _pictures(findings: Findings) -> dict[str, _Picture]:
     """Read the triplets that are shown: Object ID -> three stamps, or a text that says why not."""
     drops: dict[str, set[str]] = {}
     for objid, said in findings.said.items():
-        rows = [row for _, row in said] or [findings.expert[objid]]
+        rows = [row for _, row in said if row.action != labels.SKIPPED]
+        rows = rows or [findings.expert[objid]]
         drops.setdefault(rows[0].metadata_stamp, set()).add(objid)
     pictures: dict[str, _Picture] = {}
     opened = 0

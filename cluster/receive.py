@@ -325,20 +325,28 @@ class _Given:
             told = {path.name[:-4] for path in (hub.folder / "expert" / "votes").iterdir()}
             claimed |= {name for name in told if CHUNK.fullmatch(name) or REVIEW.fullmatch(name)}
         self._unread = sorted(claimed, key=lambda name: (name not in finished, name))
-        self._found: dict[str, _Found] = {}
+        self._found: dict[str, dict[str, _Found]] = {}  # by Object ID and by the chunk's drop
 
     def find(self, objid: str, stamp: str) -> _Found | None:
-        """Return where a detection, of this drop if its row is right, was given to the person."""
-        if objid not in self._found:
+        """Return where a detection was given to the person: in this drop, else in any."""
+        if stamp not in self._found.get(objid, ()):
             self._unread.sort(key=lambda name: stamps.metadata_stamp(name) == stamp)
-        while objid not in self._found and self._unread:
-            name = self._unread.pop()
+        while self._unread:
+            found = self._found.get(objid, {})
+            name = self._unread[-1]
+            # one that was skipped may have come anew, and the person may have been given both
+            if stamp in found or (found and stamps.metadata_stamp(name) != stamp):
+                break
+            self._unread.pop()
             if REVIEW.fullmatch(name):
-                for detection, home in self.hub.metadata(name).rows:
-                    self._found[detection] = _Found(name, home)
+                homes = {row[0]: row[1] for row in self.hub.metadata(name).rows}
             else:
-                self._found.update(dict.fromkeys(self.hub.objids(name), _Found(name, name)))
-        return self._found.get(objid)
+                homes = dict.fromkeys(self.hub.objids(name), name)
+            for detection, home in homes.items():
+                drops = self._found.setdefault(detection, {})
+                drops[stamps.metadata_stamp(name)] = _Found(name, home)
+        found = self._found.get(objid, {})
+        return found.get(stamp) or next(iter(found.values()), None)
 
 
 def _close_claims(given: _Given, name: str, good: list[labelfile.Row]) -> None:

@@ -109,7 +109,8 @@ def _make(hub: Hub, name: str, wanted: list[str]) -> list[str]:
     """Make a chunk of the first of the wanted detections, and return them, as many as fit."""
     homes: dict[str, str] = {}
     left = set(wanted)
-    for chunk in hub.chunks() if wanted else ():
+    # the latest first: what could only be skipped may have come anew
+    for chunk in reversed(hub.chunks()) if wanted else ():
         for objid in left.intersection(hub.objids(chunk.name)):
             homes[objid] = chunk.name
         left -= homes.keys()

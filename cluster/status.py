@@ -1,7 +1,7 @@
 """How far the hub is: chunks, what is left to do, and people.
 
-It is read off the people's folders and the verified files, one look per person and none per chunk,
-with the standard library only; anyone may ask.
+It is read off the people's folders and the verified files, one look per person and none per chunk
+(but where detections could only be skipped), with the standard library only; anyone may ask.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import math
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import NamedTuple
 
 import labelfile
 import labels
+import stamps
 from cluster.claims import is_live, read_claim
 from cluster.hub import Hub, Listed, detections
 from cluster.terminal import aligned, counted
-from cluster.verified import Rows, gather
+from cluster.verified import Rows, gather, only_skipped
 
 VERB = "status"
 HELP = "tell how far the chunks and the people are"
@@ -62,9 +63,16 @@ def run(folder: str | os.PathLike[str]) -> int:
         # nobody has been seen in the future, whatever time they gave to their folder
         seen = datetime.fromtimestamp(max(0.0, min(last, now)), timezone.utc)
         lines.append((user, *counts, f"{seen:%Y-%m-%d %H:%M}"))
-    waiting = _print_chunks(chunks, done, out, needed)
-    print(_left(chunks, rows.values(), needed, pace.since, now), end="\n\n")
-    print(aligned(lines, (0, 5)))
+    skipped = _skipped(hub, chunks, rows)
+    waiting = _print_chunks(chunks, done, out, needed, skipped.chunks)
+    total = detections(chunks) - skipped.anew
+    print(_left(total, rows.values(), needed, pace.since, now))
+    if skipped.objids:
+        print(
+            f"only skipped: {counted(len(skipped.objids), 'detection')}, such as "
+            f"{' '.join(sorted(skipped.objids)[:3])}; mend the stamps and add them again"
+        )
+    print("\n" + aligned(lines, (0, 5)))
     if rows:
         print(f"\na day: over {_span(now - pace.since)}")
     if waiting < _FEW:
@@ -75,23 +83,60 @@ def run(folder: str | os.PathLike[str]) -> int:
     return 0
 
 
+class _Skipped(NamedTuple):
+    """What has no label since it could only be skipped.
+
+    `objids` are the detections, `chunks` those that have nothing else; `anew` counts detections
+    that have come again with a later drop, and are in two chunks.
+    """
+
+    objids: set[str]
+    chunks: set[str]
+    anew: int
+
+
+def _skipped(hub: Hub, chunks: Sequence[Listed], rows: Rows) -> _Skipped:
+    met = {objid for (_, objid), row in rows.items() if row.action == labels.SKIPPED}
+    skipped = only_skipped(rows.values())
+    found, seen, anew = _Skipped(set(), set(), 0), set[str](), 0
+    for chunk in chunks if met else ():
+        stamp, objids = stamps.metadata_stamp(chunk.name), hub.objids(chunk.name)
+        those = {objid for objid in objids if stamp in skipped.get(objid, ())}
+        again = seen.intersection(objids)
+        anew += len(again)
+        seen |= met.intersection(objids)
+        found.objids.difference_update(again)
+        found.objids.update(those)
+        if those and those == set(objids):
+            found.chunks.add(chunk.name)
+    return found._replace(anew=anew)
+
+
 def _print_chunks(
-    chunks: Sequence[Listed], done: Counter[str], out: Counter[str], needed: int
+    chunks: Sequence[Listed],
+    done: Counter[str],
+    out: Counter[str],
+    needed: int,
+    skipped: Container[str],
 ) -> int:
     """Print how far the chunks are, and return how many wait for someone.
 
-    `done` and `out` have, for each chunk, how many people have finished it, and have it.
+    `done` and `out` have, for each chunk, how many people have finished it, and have it; `skipped`
+    are the chunks of which that says nothing.
     """
     # a gold chunk takes more people than needed: what is more neither helps nor hides another
-    complete = sum(done[chunk.name] >= needed for chunk in chunks)
+    ended = [chunk.name for chunk in chunks if done[chunk.name] >= needed]
+    complete = sum(name not in skipped for name in ended)
     # `next` gives a chunk to another person as long as fewer than needed have it or finished it
     having = (done[chunk.name] + out[chunk.name] for chunk in chunks)
     lacking = Counter(have for have in having if have < needed)
     waiting = sum(lacking.values())
-    busy = len(chunks) - complete - waiting
+    busy = len(chunks) - len(ended) - waiting
     told = [f"{complete} complete", f"{waiting} {'needs' if waiting == 1 else 'need'} more people"]
+    if len(ended) > complete:
+        told.insert(1, f"{len(ended) - complete} only skipped")
     if busy:
-        told.insert(1, f"{busy} with labelers")
+        told.insert(-1, f"{busy} with labelers")
     if waiting:
         parts = (
             f"{counted(lacking[have], 'has', 'have')} {have} of {needed}"
@@ -137,17 +182,16 @@ def _pace(rows: Rows, now: float) -> _Pace:
     return _Pace(by_user, last, since)
 
 
-def _left(
-    chunks: Iterable[Listed], rows: Iterable[labelfile.Row], needed: int, since: float, now: float
-) -> str:
+def _left(total: int, rows: Iterable[labelfile.Row], needed: int, since: float, now: float) -> str:
     """Return the line that tells how many detections are left, and how many days that takes.
 
-    Only the first `needed` answers (Unsure and Skipped too) to a detection bring the end nearer:
-    gold chunks get more than that, and these count neither as done nor into the rate.
+    Only the first `needed` answers (Unsure too, but not Skipped) to a detection bring the end
+    nearer: gold chunks get more than that, and these count neither as done nor into the rate.
     """
-    total = detections(chunks)
     times: dict[str, list[float]] = {}
     for row in rows:
+        if row.action == labels.SKIPPED:
+            continue
         times.setdefault(row.objid, []).append(labelfile.given_at(row))
     useful = [sorted(several)[:needed] for several in times.values()]
     left = max(0, total - sum(len(several) == needed for several in useful))

@@ -1,14 +1,18 @@
 """The tables that come with a drop: any CSV with a column OBJID, or a folder of light curves.
 
-Light curves are SNANA's: text files in which ``VARLIST:`` names the columns of the ``OBS:`` lines,
-and ``SNID:`` the object. Of either the rows are read one by one. Standard library only.
+A CSV may be as spreadsheets and pandas leave it: ``;`` or tabs, UTF-16, a byte order mark, CRLF,
+``.0`` behind whole numbers. Light curves are SNANA's: text files in which ``VARLIST:`` names the
+columns of the ``OBS:`` lines, and ``SNID:`` the object. Of either the rows are read one by one.
+Identifiers that lost digits, as a float of 19 digits does, are refused. Standard library only.
 """
 
 from __future__ import annotations
 
 import csv
+import decimal
 import math
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,6 +20,13 @@ from cluster.hub import HubError, files_below
 
 SCORE = "PHOTPROB"
 _LINE_LIMIT = 1 << 16  # characters, in a light curve
+_DELIMITERS = ",;\t"
+_EXACT = 15  # digits of a number that spreadsheets and floats keep
+_CHANCE = 4.0  # one in ten thousand: that good identifiers look rounded, as a power of ten
+_WHOLE = re.compile(r"([0-9]+)\.0*")
+_NUMBER = re.compile(r"[0-9]{1,32}(\.[0-9]{0,32})?([eE]\+[0-9]{1,2})?")
+_SCIENTIFIC = re.compile(r"[0-9](?:[.,]([0-9]*))?[eE]\+([0-9]{1,2})")
+_PRECISE = decimal.Context(prec=200)
 
 
 class Table(NamedTuple):
@@ -23,6 +34,91 @@ class Table(NamedTuple):
 
     columns: list[str]
     rows: Iterator[list[str]]
+
+
+def identifier(text: str) -> str:
+    """Return an Object ID as its digits, without the ``.0`` of a table that took it for a float."""
+    text = text.strip()
+    match = _WHOLE.fullmatch(text)
+    return match[1] if match else text
+
+
+def group(text: str) -> str:
+    """Return the name of a group: of a number its digits, however it is written.
+
+    1246527, 1246527.0, 1.246527e+06 and 01246527 are one object, in tables of different nights.
+    """
+    text = text.strip()
+    if not _NUMBER.fullmatch(text):
+        return text
+    return format(_PRECISE.create_decimal(text).normalize(_PRECISE), "f")
+
+
+class Span(NamedTuple):
+    """The whole numbers that an identifier may have been before it was rounded.
+
+    `chance` is how improbable it is that a good one looks so, as a power of ten.
+    """
+
+    low: int
+    high: int
+    chance: float
+
+
+def rounded(text: str) -> Span | None:
+    """Return what an identifier may have been if it looks as if it had lost digits, or None.
+
+    So does 7.39E+17, and a number of more than 15 digits that ends in zeros behind the 15th, or is
+    just what a float can hold.
+    """
+    text = identifier(text)
+    if match := _SCIENTIFIC.fullmatch(text):
+        unit = 10 ** max(0, int(match[2]) - len(match[1] or ""))
+        value = int(decimal.Decimal(text.replace(",", ".")))
+        return Span(value - unit, value + unit, _CHANCE)
+    if not text.isascii() or not text.isdigit() or not _EXACT < len(text) <= 32:
+        return None
+    value, unit = int(text), 10 ** (len(text) - _EXACT)
+    if value % unit == 0:
+        return Span(value - unit, value + unit, math.log10(unit))
+    if int(float(value)) != value:
+        return None
+    unit = int(math.ulp(value))  # whole series of good ones may be so: names packed in bits
+    return Span(value - unit, value + unit, 0.0)
+
+
+class Column:
+    """Whether the identifiers of a column look as if a spreadsheet or a float had rounded them.
+
+    One that is written as 1.246527e+06 is enough; long ones must all look so, and be enough of
+    them. `example` is one of them, or None.
+    """
+
+    def __init__(self) -> None:
+        self._first: str | None = None
+        self._chances: dict[str, float] | None = {}  # None: they are good
+
+    def take(self, text: str) -> None:
+        """Look at another field."""
+        text = text.strip()
+        if self._chances is None and "+" not in text:
+            return
+        span = rounded(text)
+        if span is None:
+            if len(text) > _EXACT:
+                self._chances = None
+            return
+        if "+" in text:
+            self._first, self._chances = self._first or text, {"": _CHANCE}
+        elif self._chances is not None and len(self._chances) < _CHANCE:
+            self._first = self._first or text
+            self._chances[text] = span.chance
+
+    @property
+    def example(self) -> str | None:
+        """One of them if they look so."""
+        enough = self._chances is not None and sum(self._chances.values()) >= _CHANCE
+        return self._first if enough else None
 
 
 def unusable(path: str, reason: object) -> HubError:
@@ -35,7 +131,7 @@ def unusable(path: str, reason: object) -> HubError:
 def score(text: str) -> float | None:
     """Return a PHOTPROB, or None if the text is none; SNANA writes -9 and the like for that."""
     try:
-        value = float(text)
+        value = float(text.replace(",", "."))  # half of Europe's spreadsheets write 0,91
     except ValueError:
         return None
     return value if 0 <= value < math.inf else None
@@ -49,9 +145,10 @@ def read_csv(path: str) -> Table:
 
 def _csv_lines(path: str) -> Iterator[list[str]]:
     try:
-        # utf-8-sig: spreadsheets put a byte order mark in front of OBJID
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = csv.reader(file)
+        with open(path, newline="", encoding=_encoding(path)) as file:
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
+            lines = csv.reader(file, delimiter=delimiter)
             columns = [column.strip() for column in next(lines, ())]
             yield columns
             for line in filter(None, lines):
@@ -63,6 +160,25 @@ def _csv_lines(path: str) -> Iterator[list[str]]:
     except (OSError, ValueError, csv.Error) as error:  # ValueError: also what is no UTF-8
         reason = error.strerror if isinstance(error, OSError) else error
         raise unusable(path, reason) from error
+
+
+def _delimiter(header: str) -> str:
+    """Return what stands between the columns, of which one is OBJID."""
+    for delimiter in _DELIMITERS:
+        if "OBJID" in map(str.strip, next(csv.reader([header], delimiter=delimiter), ())):
+            return delimiter
+    return _DELIMITERS[0]
+
+
+def _encoding(path: str) -> str:
+    """Return how a text file is encoded: spreadsheets also save UTF-16, and put a mark in front."""
+    with open(path, "rb") as file:
+        begin = file.read(4)
+    if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    if begin[1:4:2] == b"\0\0":
+        return "utf-16-le"
+    return "utf-16-be" if begin[:4:2] == b"\0\0" else "utf-8-sig"
 
 
 def read_light_curves(folder: str) -> Table:

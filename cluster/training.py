@@ -19,7 +19,7 @@ import numpy as np
 
 import scaling
 import stamps
-from cluster import consensus, verified
+from cluster import consensus, tables, verified
 from cluster.hub import USAGE, Hub, HubError, Listed, table
 from cluster.terminal import counted
 
@@ -95,6 +95,8 @@ class Labelled:
         self.place = {objid: index for index, objid in enumerate(self.consensus.objids)}
         self.known = self.consensus.known
         self.answered = self.place.keys() | verified.expert_rows(hub).keys()
+        # of a detection that came anew, after it could only be skipped, the latest stamps count
+        self._home: dict[str, str] = {}
         self.chunks: list[Listed] = []
         self.columns: dict[str, None] = {}
         self.drops: dict[str, _Cut] = {}
@@ -103,7 +105,9 @@ class Labelled:
             drop = stamps.metadata_stamp(chunk.name)
             before = self.drops.get(drop, _Cut(chunk.cut, 0))
             self.drops[drop] = before._replace(total=before.total + len(rows))
-            if not self.answered.isdisjoint(rows):
+            answered = self.answered.intersection(rows)
+            self._home.update(dict.fromkeys(answered, chunk.name))
+            if answered:
                 self.chunks.append(chunk)
                 self.columns.update(dict.fromkeys(columns))
         if not self.known.any():
@@ -118,6 +122,10 @@ class Labelled:
         # a column that is named like one of ours must not be taken for it
         names = [f"METADATA_{name}" if name in _COLUMNS else name for name in columns[1:]]
         return _Metadata(names, {row[0]: row[1:] for row in rows})
+
+    def answered_in(self, chunk: Listed, objids: Iterable[str]) -> Iterator[str]:
+        """Go through those of a chunk's detections that people answered, and that are at home."""
+        return (objid for objid in objids if self._home.get(objid) == chunk.name)
 
     def check_one_format(self) -> None:
         """Ask for the format if the first stamps of the drops differ: before hours of reading."""
@@ -184,7 +192,7 @@ class TrainingSet:
         """Write what people have labelled of a chunk."""
         metadata = self.labelled.metadata(chunk)
         reasons, wanted = {}, set()
-        for objid in filter(self.labelled.answered.__contains__, metadata.fields):
+        for objid in self.labelled.answered_in(chunk, metadata.fields):
             place = self.labelled.place.get(objid)
             if place is not None and self.labelled.known[place]:
                 wanted.add(objid)
@@ -257,7 +265,7 @@ class TrainingSet:
         )
         for line in consensus.lines(some):
             named = dict(zip(metadata.columns, metadata.fields[line.objid]))
-            group = named.get(self.group_column, "").strip()
+            group = tables.group(named.get(self.group_column, ""))
             if not group:
                 self.ungrouped += 1
                 group = line.objid

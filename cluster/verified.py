@@ -3,8 +3,9 @@
 ``verified/FILE`` has a label file's columns and USER, ``rejected/FILE`` the same columns and REASON
 (a line that is no row stands under COMMENT, what cannot be shown is U+FFFD). Both are read by the
 names in their headers, so that what the hub wrote when rows had fewer columns still counts. Of a
-person's rows of one detection the latest TIME counts. Where a TIME cannot be, since the laptop's
-clock was wrong, TIME is when the row arrived, and what the clock said stands in a column CLOCK.
+person's rows of one detection the latest TIME counts, but a label stands above what was skipped in
+another drop. Where a TIME cannot be, since the laptop's clock was wrong, TIME is when the row
+arrived, and what the clock said stands in a column CLOCK.
 
 Everyone can write into verified/, so what is read there is verified again: whose file it is, that
 its person was given the detection, and TIME. Only the hub's owner is believed. Standard library
@@ -189,10 +190,51 @@ def gold_truth(hub: Hub) -> dict[str, str]:
     }
 
 
+def every(hub: Hub) -> Iterator[labelfile.Row]:
+    """Go through all rows that anyone had verified, the expert's too, in no order."""
+    for tray in (hub.folder, hub.folder / "expert"):
+        for label in _labels(hub, tray, None, lambda *_: None):  # `collect` tells
+            yield label.row
+
+
 def _latest(
     hub: Hub, tray: Path, only: str | None = None, tell: Callable[[Path, str], None] = _set_aside
 ) -> Rows:
     rows: dict[tuple[str, str], labelfile.Row] = {}
+    for label in _labels(hub, tray, only, tell):
+        row, user = label.row, label.user
+        old = rows.get((user, row.objid))
+        if old is None or _counts_above(row, old):
+            rows[user, row.objid] = row
+    return rows
+
+
+def _counts_above(row: labelfile.Row, old: labelfile.Row) -> bool:
+    """Tell whether a person's row counts, and not another of theirs of the same detection."""
+    label, before = row.action != labels.SKIPPED, old.action != labels.SKIPPED
+    if label != before and row.metadata_stamp != old.metadata_stamp:
+        return label
+    return labelfile.given_at(row) >= labelfile.given_at(old)
+
+
+def only_skipped(rows: Iterable[labelfile.Row]) -> dict[str, set[str]]:
+    """Return the detections of some rows that have no label: Object ID -> the drops skipped in.
+
+    A detection can come anew with a later drop; that it was skipped is said of the stamps it had.
+    """
+    found: dict[str, set[str]] = {}
+    answered = set()
+    for row in rows:
+        if row.action == labels.SKIPPED:
+            found.setdefault(row.objid, set()).add(row.metadata_stamp)
+        else:
+            answered.add(row.objid)
+    return {objid: stamps for objid, stamps in found.items() if objid not in answered}
+
+
+def _labels(
+    hub: Hub, tray: Path, only: str | None, tell: Callable[[Path, str], None]
+) -> Iterator[Verified]:
     given: dict[str, Container[str]] = {}
     for path in sorted((tray / "verified").iterdir()):
         match = UPLOAD.fullmatch(path.name)
@@ -216,14 +258,10 @@ def _latest(
             ):
                 bad += 1
                 continue
-            row = label.row
-            old = rows.get((user, row.objid))
-            if old is None or labelfile.given_at(row) >= labelfile.given_at(old):
-                rows[user, row.objid] = row
+            yield label
         if bad:
             told = f"{bad} {'row' if bad == 1 else 'rows'}"
             tell(path, f"has a row that is no verified label ({told} in all), and without that")
-    return rows
 
 
 def given_to(hub: Hub, user: str) -> Container[str]:

@@ -152,18 +152,19 @@ class Folder:
             "the labels there are safe. Make room or make it writable, then start again."
         )
 
-    def latest(self, objids: set[str]) -> dict[str, labelfile.Row]:
-        """Find what was answered last for each of some detections: Object ID -> row."""
-        return self.of_label_files(lambda files: labelfile.latest(files, objids), *PLACES)
+    def latest(self, objids: set[str], stamp: str) -> dict[str, labelfile.Row]:
+        """Find what was answered last for each of some detections of a drop: Object ID -> row."""
+        found = self.of_label_files(lambda files: labelfile.latest(files, objids), *PLACES)
+        return _about(found, stamp)
 
-    def all_acknowledged(self, objids: set[str]) -> bool:
-        """Tell whether the hub has taken in all rows of some detections."""
+    def all_acknowledged(self, objids: set[str], stamp: str) -> bool:
+        """Tell whether the hub has taken in all rows of some detections of a drop."""
 
         def answered(files: list[Path]) -> dict[str, labelfile.Row]:
             whole = [path for path in files if not path.with_suffix(".rejected").exists()]
             return labelfile.latest(whole, objids)
 
-        return objids <= self.of_label_files(answered, "sent").keys()
+        return objids <= _about(self.of_label_files(answered, "sent"), stamp).keys()
 
     def labelled_today(self) -> set[str]:
         """Return the detections that were labelled since midnight, local time."""
@@ -205,6 +206,15 @@ class Folder:
         """Make the file that a session writes; raises `labelfile.LabelError` if it cannot."""
         others = [self.place(place) for place in PLACES[1:]]
         return labelfile.LabelFile(self.place("open"), self._user, others)
+
+
+def _about(answers: dict[str, labelfile.Row], stamp: str) -> dict[str, labelfile.Row]:
+    """Leave out what was skipped in another drop: it has come anew, with other stamps."""
+    return {
+        objid: row
+        for objid, row in answers.items()
+        if row.action != labels.SKIPPED or row.metadata_stamp == stamp
+    }
 
 
 class Record:

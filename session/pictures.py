@@ -129,7 +129,8 @@ class Reader:
             chunk.read(PORTION)
         answers = None
         if chunk.whole or first:
-            answers = self._folder.latest({*chunk.objids, *chunk.incomplete})
+            objids = {*chunk.objids, *chunk.incomplete}
+            answers = self._folder.latest(objids, chunk.metadata_stamp)
         if chunk.whole:
             self._open = None
         # the very first picture does not wait for the rest, unless Back must know the rest
@@ -238,7 +239,7 @@ class Reader:
             chunk = self._chunks.get(stamps.stem(path)) or stamps.Chunk(path)
             objids = {*chunk.objids, *chunk.incomplete}
             known = objids and chunk.whole and not chunk.damage
-            if known and self._folder.all_acknowledged(objids):
+            if known and self._folder.all_acknowledged(objids, chunk.metadata_stamp):
                 path.unlink()
                 verdict.votes_of(path).unlink(missing_ok=True)
                 log.info("%s is done and acknowledged, and deleted here", chunk.name)

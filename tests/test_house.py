@@ -32,7 +32,7 @@ LATE = {  # what may be imported in a function: it is heavy, or not everywhere
 }
 
 TESTED_WITH = {  # rooms that are seen through another's door
-    **dict.fromkeys(("chunks", "tables"), "add"),
+    **dict.fromkeys(("chunks", "sources", "tables"), "add"),
     **dict.fromkeys(("dawid_skene", "votes"), "consensus"),
     **dict.fromkeys(("findings", "page", "terminal"), "report"),
     **dict.fromkeys(("readme", "training"), "export"),

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, tiny_gif
 
 import labelfile
 import stamps
@@ -56,7 +56,8 @@ def given(hub, user, *have):
 
 
 def stamp_bytes(kind, objid):
-    return f"GIF89a {kind} of {objid}".encode()
+    """Return the smallest of pictures, with a comment that tells whose it is."""
+    return tiny_gif(f"{kind} of {objid}")
 
 
 def tarball(path, objids, kinds=stamps.KINDS, suffix=".gif", by_kind=False):

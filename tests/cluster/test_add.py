@@ -16,12 +16,14 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import KINDS, ROOT, tarball
+from conftest import KINDS, ROOT, fits_bytes, gif, noise, tarball, tiny_gif
 
 import disk
+import labelfile
 import stamps
-from cluster import chunks
+from cluster import chunks, looking, sources
 from cluster import drop as dropping
+from cluster import hub as hubs
 from cluster.add import run as add
 from cluster.hub import Hub, HubError
 from cluster.init import run as init
@@ -45,7 +47,7 @@ def setting(hub, name, value):
 def drop(path, objids):
     """Write an archive of stamps that are cheap to make."""
     names = [f"drop/{kind}{objid}.gif" for objid in objids for kind in KINDS]
-    return tarball(path, {name: f"GIF89a {name}".encode() for name in names})
+    return tarball(path, {name: tiny_gif(name) for name in names})
 
 
 def scores(path, rows):
@@ -208,6 +210,338 @@ def test_no_chunk_or_every_chunk_can_be_gold(hub, tmp_path, share, mark):
     setting(hub, "gold_share", share)
     add(hub, [drop(tmp_path / "x.tar.gz", range(100, 140))])
     assert {chunk.gold for chunk in Hub(hub).chunks()} == {mark}
+
+
+# ---- tables as spreadsheets leave them ----
+
+LONG = [739260766315010001 + 7 * number for number in range(4)]
+
+
+def rows_in(hub):
+    """Return the rows of all metadata tables: {Object ID: row}."""
+    rows = {}
+    for path in (hub / "metadata").iterdir():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows.update((row["OBJID"], row) for row in csv.DictReader(file))
+    return rows
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_table_is_read_as_spreadsheets_save_it(hub, tmp_path, delimiter, encoding):
+    source = drop(tmp_path / "x.tar.gz", LONG)
+    lines = [["SNID", "OBJID", "PHOTPROB"]]
+    lines += [["12", f"{objid}.0", "0,91" if delimiter == ";" else "0.91"] for objid in LONG[:2]]
+    lines += [["é", f" {objid} ", "0.1"] for objid in LONG[2:]]
+    text = "".join(delimiter.join(line) + "\r\n" for line in lines)
+    (tmp_path / "x.csv").write_bytes(text.encode(encoding))
+    add(hub, [source], str(tmp_path / "x.csv"), min_score=0.5)
+    assert {objid: row["SNID"] for objid, row in rows_in(hub).items()} == {
+        str(objid): "12" for objid in LONG[:2]
+    }
+
+
+@pytest.mark.parametrize(
+    "written", ["{:.2E}", "{:.12e}", "{:.11e}comma", "{:.15g}", "zeros", "float"], ids=str
+)
+def test_object_ids_that_lost_digits_are_refused_with_one_from_either_side(hub, tmp_path, written):
+    source = drop(tmp_path / "x.tar.gz", LONG)
+    if written == "zeros":
+        ids = [f"{objid // 1000}000" for objid in LONG]
+    elif written == "float":
+        ids = [str(int(float(objid))) for objid in LONG]
+    else:
+        ids = [written.replace("comma", "").format(objid) for objid in LONG]
+        ids = [text.replace(".", ",") for text in ids] if "comma" in written else ids
+    (tmp_path / "x.csv").write_text("OBJID;SNID\n" + "".join(f"{text};12\n" for text in ids))
+    words = f"its OBJID {re.escape(ids[0])} has lost digits.*the stamps have 7392607663150100.*"
+    refused(words + "nothing was added", hub, [source], str(tmp_path / "x.csv"))
+    assert in_order(hub) == []
+
+
+def test_a_good_object_id_that_ends_in_zeros_is_not_refused(hub, tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", [*LONG, "1000000000000000000"])
+    ids = [*LONG, "739260766315010000", "1000000000000000000"]
+    (tmp_path / "x.csv").write_text("OBJID\n" + "".join(f"{objid}\n" for objid in ids))
+    add(hub, [source], str(tmp_path / "x.csv"))
+    assert "1 of its rows has no stamps" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["12", "1.246527e+06", "13"],
+        ["12", "1,25E+06", ""],
+        ["739260766315010000", "739260766315020000"],
+        ["12", "7392607663150100000"],
+    ],
+)
+def test_a_group_column_that_was_rounded_is_refused_with_an_example(hub, tmp_path, names):
+    source = drop(tmp_path / "x.tar.gz", range(1, 1 + len(names)))
+    rows = [f"{objid};{name}\n" for objid, name in enumerate(names, 1)]
+    (tmp_path / "x.csv").write_text("OBJID;SNID\n" + "".join(rows))
+    example = next(name for name in names if len(name) > 2)
+    words = f"SNID looks rounded.*{re.escape(example)}.*nothing was added"
+    refused(words, hub, [source], str(tmp_path / "x.csv"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1000000", "2000000"],
+        ["123456789012345000"],  # one in a thousand is so
+        ["7392607663150100000", "7392607663150100001"],
+        [str((739260766315010 << 12) + (n << 11)) for n in range(9)],
+        ["SN2020e+06x", "7e20", "12.0", ""],
+    ],
+)
+def test_a_group_column_of_good_names_is_taken(hub, tmp_path, names):
+    source = drop(tmp_path / "x.tar.gz", range(1, 1 + len(names)))
+    rows = [f"{objid},{name}\n" for objid, name in enumerate(names, 1)]
+    (tmp_path / "x.csv").write_text("OBJID,SNID\n" + "".join(rows))
+    add(hub, [source], str(tmp_path / "x.csv"))
+    assert [row["SNID"] for _, row in sorted(rows_in(hub).items())] == names
+
+
+# ---- what can be shown ----
+
+
+def stamps_of(path, suffixes, data=None, kinds=KINDS):
+    """Write an archive: {Object ID: suffixes}, or bytes for a name."""
+    names = [
+        f"drop/{kind}{objid}{suffix}"
+        for objid, several in suffixes.items()
+        for suffix in several
+        for kind in kinds
+    ]
+    made = {name: FITS if name.endswith(".fits") else tiny_gif(name) for name in names}
+    return tarball(path, {**made, **(data or {})})
+
+
+FITS = fits_bytes(noise((5, 5)))
+
+
+def held(hub):
+    """Return the file names of all stamps in a hub's chunks."""
+    return {name for path in (hub / "chunks").iterdir() for name, _ in stamps.members(path)}
+
+
+def test_what_no_window_can_show_is_not_handed_out_and_is_named(hub, tmp_path, capsys):
+    cut = gif(1)[:900]
+    bad = {f"x/{kind}{objid}.gif": cut for objid in range(10, 14) for kind in KINDS[:2]}
+    bad |= {f"x/diff{objid}.gif": tiny_gif("d") for objid in range(10, 14)}
+    bad["x/srch20.gif"] = gif(1, 2000)
+    bad |= {f"x/{kind}20.gif": tiny_gif(kind) for kind in KINDS[1:]}
+    source = stamps_of(tmp_path / "x.tar.gz", {1: [".gif"], 2: [".fits"]}, bad)
+    assert add(hub, [source], stamp="s") == 0
+    first, several, one = capsys.readouterr().out.splitlines()
+    assert first == (
+        "Added 2 detections in 1 chunk as drop s; 0 incomplete, 0 there already, "
+        "5 that cannot be shown."
+    )
+    assert re.fullmatch("  4, such as 10 11 12: srch, temp: [a-z]{3,}.*", several)
+    assert one == "  20: srch: 2000 x 2000 pixels, and at most 1024 a side are shown"
+    assert sorted(in_order(hub)) == ["1", "2"]
+    mended = stamps_of(tmp_path / "x.tar.gz", {10: [".gif"]})
+    add(hub, [source, mended], stamp="t")
+    assert "Added 1 detection in 1 chunk" in capsys.readouterr().out, "of two the good one counts"
+
+
+def test_what_is_below_the_cut_is_not_looked_at(hub, tmp_path, capsys):
+    source = stamps_of(tmp_path / "x.tar.gz", {1: [".gif"]}, {f"{k}2.gif": b"no" for k in KINDS})
+    add(hub, [source], scores(tmp_path / "x.csv", [(1, 0.9), (2, 0.1)]), min_score=0.5)
+    assert "1 below PHOTPROB 0.5." in capsys.readouterr().out
+
+
+def test_a_triplet_is_of_one_format_gif_if_nobody_chose(hub, tmp_path, capsys):
+    both = {objid: [".gif", ".fits"] for objid in (1, 2)}
+    one = {"a/srch3.gif": tiny_gif("s"), "a/temp3.fits": FITS, "a/diff3.gif": tiny_gif("d")}
+    some = {"a/srch4.gif": b"no", "a/temp4.gif": tiny_gif("t"), "a/diff4.gif": tiny_gif("d")}
+    source = stamps_of(tmp_path / "x.tar.gz", {**both, 4: [".fits"]}, {**one, **some})
+    add(hub, [source], stamp="s")
+    told = capsys.readouterr().out
+    assert told.splitlines() == [
+        "Added 3 detections in 2 chunks as drop s; 1 incomplete, 0 there already, "
+        "2 both as GIF and as FITS, of which GIF was taken.",
+        "  3: no format has all three of its stamps",
+    ]
+    # of 4 the GIFs are whole in number, but one of them cannot be shown
+    gifs = {f"{kind}{objid}.gif" for objid in (1, 2) for kind in KINDS}
+    assert held(hub) == gifs | {f"{kind}4.fits" for kind in KINDS}
+
+
+@pytest.mark.parametrize("format, objids", [("gif", "13"), ("fits", "12")])
+def test_the_format_can_be_chosen(hub, tmp_path, capsys, format, objids):
+    those = {1: [".gif", ".fits"], 2: [".fits"], 3: [".gif"]}
+    add(hub, [stamps_of(tmp_path / "x.tar.gz", those)], stamp="s", format=format)
+    told = capsys.readouterr().out
+    assert "Added 2 detections in 1 chunk as drop s; 1 incomplete, 0 there already.\n" in told
+    assert f": srch and temp and diff missing as {format.upper()}\n" in told
+    assert held(hub) == {f"{kind}{objid}.{format}" for objid in objids for kind in KINDS}
+
+
+def test_files_of_other_names_are_counted_with_an_example(hub, tmp_path, capsys):
+    other = dict.fromkeys(("x/list.txt", "x/srch1.tiff", "x/temp1.tiff"), b"")
+    source = stamps_of(tmp_path / "x.tar.gz", {1: [".gif"]}, other)
+    add(hub, [source], stamp="s")
+    told = "  3 files were passed over, such as srch1.tiff: no name of a stamp.\n"
+    assert told in capsys.readouterr().out
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("")
+    (folder / "DIFF_2.tif").write_text("")
+    refused("no stamps in it, but 2 other files such as DIFF_2.tif. Nothing", hub, [str(folder)])
+
+
+def linked(path, files, links):
+    """Write an archive of {name: bytes}, and {name: (kind of link, what it points to)} before."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, (kind, target) in links.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = kind, target
+            archive.addfile(entry)
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def test_links_in_an_archive_are_followed_inside_it_and_refused_outside(hub, tmp_path, capsys):
+    tiny = {name: tiny_gif(name) for name in ("a", "b", "c")}
+    files = {"./store/0a.bin": tiny["a"], "./n/srch1.gif": tiny["b"], "n/diff2.gif": tiny["c"]}
+    links = {
+        "n/temp1.gif": (tarfile.SYMTYPE, "../store/./0a.bin"),  # what has another name
+        "n/diff1.gif": (tarfile.LNKTYPE, "n/diff2.gif"),
+        "n/srch2.gif": (tarfile.SYMTYPE, "temp1.gif"),  # a link to a link
+        "n/temp2.gif": (tarfile.LNKTYPE, "n/srch2.gif"),
+        "n/srch3.gif": (tarfile.SYMTYPE, "/etc/passwd"),
+        "n/temp3.gif": (tarfile.SYMTYPE, "../../etc/passwd"),
+        "n/diff3.gif": (tarfile.LNKTYPE, "n/gone.gif"),
+        "n/srch4.gif": (tarfile.SYMTYPE, "srch4.gif"),  # to itself
+    }
+    add(hub, [linked(tmp_path / "x.tar.gz", files, links)], stamp="s")
+    assert capsys.readouterr().out.splitlines() == [
+        "Added 2 detections in 1 chunk as drop s; 2 incomplete, 0 there already.",
+        "  3: srch, temp: is a link that leads outside, which is not followed; "
+        "diff: is a link to what is not there",
+        "  4: srch: is a link to what is not there",
+        "  1 file was passed over, such as 0a.bin: no name of a stamp.",
+    ]
+    [path] = (hub / "chunks").iterdir()
+    assert dict(stamps.members(path)) == {
+        **{"srch1.gif": tiny["b"], "temp1.gif": tiny["a"], "diff1.gif": tiny["c"]},
+        **{"srch2.gif": tiny["a"], "temp2.gif": tiny["a"], "diff2.gif": tiny["c"]},
+    }
+
+
+def test_links_in_a_folder_are_followed_inside_it_and_refused_outside(hub, tmp_path, capsys):
+    top = tmp_path / "top"
+    (top / "store").mkdir(parents=True)
+    (top / "store" / "0a").write_bytes(tiny_gif("a"))
+    (tmp_path / "secret").write_bytes(tiny_gif("secret"))
+    for kind in KINDS:
+        (top / f"{kind}1.gif").symlink_to("store/0a")
+        (top / f"{kind}2.gif").symlink_to(tmp_path / "secret")
+    (top / "srch3.gif").symlink_to("nowhere")
+    (top / "temp3.gif").symlink_to("temp3.gif")
+    (top / "all").symlink_to("/")
+    add(hub, [top], stamp="s")
+    told = capsys.readouterr().out
+    assert "Added 1 detection in 1 chunk as drop s; 2 incomplete" in told
+    assert "  2: srch, temp, diff: is a link that leads outside, which is not followed\n" in told
+    assert "  3: srch, temp: is a link to what is not there\n" in told
+    assert held(hub) == {f"{kind}1.gif" for kind in KINDS}
+
+
+def test_a_python_without_what_decoding_takes_adds_unseen_and_says_so(
+    hub, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "PIL.py").write_text("raise ModuleNotFoundError('No module named PIL')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
+    add(hub, [drop(tmp_path / "x.tar.gz", [1])], stamp="s")
+    told = capsys.readouterr().out.splitlines()
+    assert "Added 1 detection" in told[0]
+    assert told[1].startswith("  Stamps were taken without a look at them (")
+    assert "PIL" in told[1] or "Pillow" in told[1]
+    assert len(told) == 2
+
+
+# ---- what came with stamps that nobody could see, and comes anew ----
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """Let an add look at nothing, as one does whose Python cannot decode."""
+
+    @contextlib.contextmanager
+    def patched():
+        with monkeypatch.context() as patch:
+            patch.setattr(looking, "look", lambda *_: iter(()))
+            yield
+
+    return patched
+
+
+def said(hub, user, answers, stamp="s", at="2026-01-02_03-04-05"):
+    """Write down what a person, or the expert, is to have said: {Object ID: ACTION}."""
+    rows = [(str(o), a, "", "2026-01-02T03:04:05.0Z", stamp, "1", user) for o, a in answers.items()]
+    text = hubs.table((*labelfile.COLUMNS, "USER"), rows)
+    (hub / "verified" / f"{user}--{at}.csv").write_bytes(text)
+
+
+def test_what_everybody_could_only_skip_is_replaced_by_a_later_add(hub, tmp_path, capsys, unseen):
+    source = drop(tmp_path / "x.tar.gz", [1, 2, 3])
+    add(hub, [source], stamp="s")
+    said(hub, "ann", {1: "Skipped", 2: "Skipped", 3: "Skipped"})
+    said(hub, "bob", {1: "Skipped", 2: "Unsure"})
+    before = {path: path.read_bytes() for path in hub.glob("*/*.csv")}
+    capsys.readouterr()
+    add(hub, [source], stamp="again")
+    assert capsys.readouterr().out == (
+        "Added 2 detections in 1 chunk as drop again; 0 incomplete, 1 there already, "
+        "2 anew that could only be skipped.\n"
+    ), "the same stamps too: another program may show them"
+    assert sorted(Hub(hub).objids("chunk--00003--again")) == ["1", "3"]
+    assert all(path.read_bytes() == data for path, data in before.items())
+    add(hub, [source], stamp="third")
+    told = capsys.readouterr().out
+    assert told == "Nothing was added; 0 incomplete, 3 there already.\n", "nobody skipped these yet"
+    said(hub, "ann", {1: "Skipped"}, "again", "2026-01-03_03-04-05")
+    add(hub, [source], stamp="fourth")
+    assert "Added 1 detection in 1 chunk as drop fourth" in capsys.readouterr().out
+
+
+def test_what_comes_anew_and_cannot_be_shown_replaces_nothing(hub, tmp_path, capsys):
+    add(hub, [drop(tmp_path / "x.tar.gz", [1])], stamp="s")
+    said(hub, "ann", {1: "Skipped"})
+    capsys.readouterr()
+    add(hub, [tarball(tmp_path / "y.tar.gz", {f"{kind}1.gif": b"no" for kind in KINDS})])
+    told = capsys.readouterr().out
+    words = "Nothing was added; 0 incomplete, 1 there already, 1 that cannot be shown."
+    assert re.fullmatch(f"{re.escape(words)}\n  1: srch, temp, diff: .*\n", told)
+
+
+def test_what_nobody_was_asked_about_is_replaced_if_it_could_not_be_shown(
+    hub, tmp_path, capsys, unseen
+):
+    setting(hub, "chunk_size", 50)
+    bad = tarball(tmp_path / "bad.tar.gz", {f"{kind}1.gif": b"no" for kind in KINDS})
+    with unseen():
+        add(hub, [bad, drop(tmp_path / "x.tar.gz", [2, 3])], stamp="s")
+    said(hub, "ann", {3: "Good"})
+    other = {f"x/{kind}{objid}.gif": tiny_gif("other") for objid in (1, 2, 3) for kind in KINDS}
+    source = tarball(tmp_path / "y.tar.gz", other)
+    capsys.readouterr()
+    add(hub, [bad], stamp="bad")
+    assert "Nothing was added" in capsys.readouterr().out
+    add(hub, [source], stamp="mended")
+    assert capsys.readouterr().out == (
+        "Added 1 detection in 1 chunk as drop mended; 0 incomplete, 2 there already, "
+        "1 anew that could only be skipped.\n"
+    )
+    assert Hub(hub).objids("chunk--00002--mended") == ["1"]
 
 
 # ---- light curves ----
@@ -440,6 +774,9 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
 """
 
 
+TINY = tiny_gif("x")
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc here")
 def test_memory_does_not_grow_with_the_drop(tmp_path, capsys):
     peaks = []
@@ -450,8 +787,8 @@ def test_memory_does_not_grow_with_the_drop(tmp_path, capsys):
         with tarfile.open(source, "w:gz", compresslevel=1) as archive:
             for number in range(3 * count):
                 entry = tarfile.TarInfo(f"{KINDS[number % 3]}{10**17 + number // 3}.gif")
-                entry.size = 3
-                archive.addfile(entry, io.BytesIO(b"GIF"))
+                entry.size = len(TINY)
+                archive.addfile(entry, io.BytesIO(TINY))
         rows = [(10**17 + number, random.Random(number).random()) for number in range(count)]
         table = scores(tmp_path / f"{count}.csv", rows)
         command = [sys.executable, "-c", PEAK, folder, source, table]
@@ -468,7 +805,7 @@ def test_the_names_in_a_folder_are_never_held_at_once(tmp_path, monkeypatch):
     (tmp_path / "deeper" / "srch2.gif").write_bytes(b"GIF")
     monkeypatch.setattr(os, "listdir", None)
     monkeypatch.setattr(os, "walk", None)
-    found = [name for name, _ in dropping._walk(tmp_path)]
+    found = [os.path.basename(path) for path, _, _ in sources.walk(tmp_path)]
     assert sorted(found[:3]) == ["diff1.gif", "srch1.gif", "temp1.gif"]
     assert found[3:] == ["srch2.gif"], "a folder's own stamps come first"
 

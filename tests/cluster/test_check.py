@@ -9,7 +9,7 @@ from test_expert import ME, everyone, label, make_gold, of, wanted
 
 from cluster.add import run as add
 from cluster.check import run as check_hub
-from cluster.hub import now
+from cluster.hub import Hub, now
 from cluster.init import run as init
 
 FILE = "ann--2026-01-02_03-04-00.csv"
@@ -187,6 +187,32 @@ def test_each_thing_that_is_amiss_is_a_line(busy, capsys, spoil, line):
     status, lines = check(busy, capsys)
     assert status == 1
     assert any(line in found for found in lines), lines
+
+
+def test_what_everybody_skipped_is_named_until_it_comes_anew(tmp_path, capsys):
+    hub, source = tmp_path / "hub", str(tarball(tmp_path / "drop.tar.gz", ["1", "2"]))
+    init(hub)
+    add(hub, [source], stamp="drop")
+    for user, second in (("ann", 1), ("bob", 2)):
+        assert given(hub, user) == FIRST
+        label(hub, user, {"1": "Skipped", "2": "Skipped" if user == "ann" else "Good"}, second)
+        given(hub, user, FIRST)
+    assert check(hub, capsys) == (
+        1,
+        [
+            f"chunks/{FIRST}.tar.gz: 1 detection was skipped by everybody, such as 1; "
+            "mend the stamps and add them again"
+        ],
+    )
+    add(hub, [source], stamp="again")
+    assert check(hub, capsys)[0] == 0
+    again = "chunk--00002--again"
+    assert given(hub, "ann", FIRST) == again
+    assert check(hub, capsys)[0] == 0, "what ann skipped before is dealt with there alone"
+    label(hub, "ann", {"1": "Good"}, 3, "again")
+    assert Hub(hub).has_finished("ann", again) and check(hub, capsys)[0] == 0
+    label(hub, "ann", {"2": "Good"}, 4, "drop")  # who looks at the first stamps again
+    assert check(hub, capsys)[0] == 0
 
 
 def test_a_review_chunk_must_be_whole_and_its_detections_where_it_says(busy, capsys):

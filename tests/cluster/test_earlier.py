@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import KINDS, ROOT, tarball
+from conftest import KINDS, ROOT, tarball, tiny_gif
 
 import labelfile
 import labels
@@ -43,7 +43,7 @@ def batch(folder, objids, number=1, stamp=STAMP, kinds=KINDS):
     name = f"batch--{number:05d}--{stamp}"
     members = [f"{name}/{kind}{objid}.gif" for objid in objids for kind in kinds]
     path = folder / f"{name}.tar.gz"
-    return str(tarball(path, {member: f"GIF89a {member}".encode() for member in members}))
+    return str(tarball(path, {member: tiny_gif(member) for member in members}))
 
 
 def table(folder, lines, user="alice", at="2019-09-11_13-24-05"):
@@ -104,7 +104,7 @@ def test_a_detection_comes_in_once_however_often_it_is_given(hub, tmp_path, caps
     take_over(hub, [*sources, part], ZONE)
     told = capsys.readouterr().out
     assert "3 batches became 2 chunks with 3 detections; 1 incomplete, 1 there already." in told
-    assert "  6: temp is missing" in told
+    assert "  6: temp missing" in told
     opened = Hub(hub)
     objids = [opened.objids(chunk.name) for chunk in opened.chunks()]
     assert sorted(objids[0]) == ["1", "2"] and objids[1:] == [["3", "4"], ["5"]]

@@ -26,7 +26,7 @@ from PIL import Image
 
 import labels
 import stamps
-from cluster import hub
+from cluster import hub, looking
 from cluster.add import run as add
 from cluster.consensus import CLASSES
 from cluster.consensus import run as write_consensus
@@ -78,6 +78,12 @@ def drop(folder, objids, stamp="drop", suffix=".gif", shape=(51, 51), metadata=N
         table.write_text(metadata)
         metadata = str(table)
     add(str(folder), [str(source)], metadata=metadata, stamp=stamp, seed=1)
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """An add that looks at nothing, as one does whose Python cannot decode."""
+    monkeypatch.setattr(looking, "look", lambda *_: iter(()))
 
 
 def say(folder, user, answers, at="2026-01-02_03-04-05"):
@@ -372,8 +378,6 @@ def test_two_kinds_within_one_drop_are_noticed_too(empty):
         {
             **conftest.triplets([1]),
             **{f"x/{kind}2.fits": as_fits(noise(2, kind)) for kind in stamps.KINDS},
-            **{f"x/{kind}3.gif": gif(noise(3, kind)) for kind in ("srch", "temp")},
-            "x/diff3.fits": as_fits(noise(3, "diff")),
         },
     )
     add(str(empty), [str(source)])
@@ -383,10 +387,39 @@ def test_two_kinds_within_one_drop_are_noticed_too(empty):
     assert os.listdir(empty / "training") == []
     folder, images, rows = exported(empty, format="gif")
     assert [row["OBJID"] for row in rows] == ["1"]
-    assert {row["OBJID"] for row in table(folder / "left_out.csv")} == {"2", "3"}
+    assert {row["OBJID"] for row in table(folder / "left_out.csv")} == {"2"}
 
 
-def test_a_bad_stamp_costs_one_detection(labelled, capsys):
+def test_what_came_anew_is_exported_once_with_its_latest_stamps(empty, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "look", lambda *_: iter(()))
+        drop(empty, [1, 2], srch1=b"no")
+    say(empty, "ann", {"1": "Skipped", "2": "Good"})
+    drop(empty, [1], "again")
+    say(empty, "bob", {"1": "Good"})
+    folder, images, rows = exported(empty)
+    assert sorted(row["OBJID"] for row in rows) == ["1", "2"]
+    assert table(folder / "left_out.csv") == []
+    assert np.array_equal(images[[row["OBJID"] for row in rows].index("1"), 0], noise(1, "srch"))
+
+
+def test_an_object_whose_number_is_written_in_two_ways_is_in_one_split(empty):
+    numbers = [1246527 + 7 * i for i in range(30)]
+    ways = ("{}", "{}.0", " 0{} ")
+    for place, way in enumerate(ways):
+        lines = [f"{100 * place + i},{way.format(snid)}\n" for i, snid in enumerate(numbers, 1)]
+        objids = range(100 * place + 1, 100 * place + 31)
+        drop(empty, objids, f"n{place}", shape=(9, 9), metadata="OBJID,SNID\n" + "".join(lines))
+    say(empty, "ann", everyone(empty))
+    folder, _, rows = exported(empty)
+    splits = collections.defaultdict(set)
+    for row in rows:
+        splits[float(row["SNID"])].add(row["SPLIT"])
+    assert len(splits) == 30 and all(len(found) == 1 for found in splits.values())
+    assert "30 groups by SNID" in (folder / "README.md").read_text()
+
+
+def test_a_bad_stamp_costs_one_detection(labelled, unseen):
     huge = gif(np.zeros((9, 2000)))
     drop(labelled, [11, 12, 13], "bad", temp11=b"GIF89a, not really", diff12=huge)
     say(labelled, "ann", everyone(labelled))
@@ -400,7 +433,7 @@ def test_a_bad_stamp_costs_one_detection(labelled, capsys):
         assert np.array_equal(image[2], noise(row["OBJID"], "diff"))
 
 
-def test_when_no_stamp_is_of_use_nothing_is_written(empty):
+def test_when_no_stamp_is_of_use_nothing_is_written(empty, unseen):
     drop(empty, [1], temp1=b"GIF89a, not really")
     say(empty, "ann", everyone(empty))
     with pytest.raises(hub.HubError, match=r"temp: damaged: 1\): nothing was written"):

@@ -55,6 +55,23 @@ def test_an_upload_becomes_verified_rows(mine):
     assert os.listdir(hub / "rejected") == []
 
 
+def test_a_row_goes_to_the_drop_it_says_where_a_detection_came_anew(mine, tmp_path):
+    hub, (one, two) = mine
+    assert send(hub, [row(one, "Skipped"), row(two, "Skipped")], at="2026-01-01_00-00-00") == (2, 0)
+    add(hub, [str(tarball(tmp_path / "again.tar.gz", [one, two]))], stamp="again")
+    again = "chunk--00005--again"
+    while given(hub, "alice", *Hub(hub).claimed("alice")[0]) != again:
+        pass
+    other = row(Hub(hub).objids(SECOND)[0], stamp="renamed")  # which has all tables be read
+    rows = [other, row(one, "Skipped"), row(two, stamp="again")]
+    assert send(hub, rows, at="2026-01-02_00-00-00") == (3, 0)
+    assert not Hub(hub).has_finished("alice", again)
+    assert send(hub, [row(one, stamp="again")], at="2026-01-03_00-00-00") == (1, 0)
+    assert Hub(hub).has_finished("alice", again)
+    kept = rows_of(hub / "verified" / "alice--2026-01-02_00-00-00.csv")[1:]
+    assert [line[4] for line in kept] == ["drop", "drop", "again"]
+
+
 def test_receiving_twice_gives_the_same_answer_and_changes_nothing(mine):
     hub, (one, _) = mine
     rows = [row(one), row(Hub(hub).objids(SECOND)[0])]

@@ -84,9 +84,9 @@ def test_status_tells_the_pace_and_when_the_end_comes(hub):
     send(hub, [row(one, "Good", ago(days=30)), row(two, "Unsure", ago(days=6))], "ann")
     send(hub, [row(one, "Good", ago(hours=1)), row(two, "Skipped", ago(minutes=1))], "bob")
     lines = status_of(hub)
-    # three answers in the last week, 20 are lacking: 46.7 days
+    # two answers in the last week, 21 are lacking, as Skipped is none: 73.5 days
     assert lines[1] == (
-        "detections 8: 8 left, which need 20 more answers: 47 days at the present 0.4 a day"
+        "detections 8: 8 left, which need 21 more answers: 74 days at the present 0.3 a day"
     )
     assert re.search(r"^ann +2 +0\.1 +0 +1 ", "\n".join(lines), re.M)
     assert re.search(r"^bob +1 +0\.1 +0 +1 ", "\n".join(lines), re.M)
@@ -143,6 +143,34 @@ def test_status_lists_who_has_labels_but_no_folder_and_leaves_the_idle_expert_ou
     assert names[3:5] == ["person", "zoe"]
     assert status_of(hub)[4].split() == ["zoe", "1", "0", "0", "0", "2026-01-02", "03:04"]
     assert pwd.getpwuid(os.getuid()).pw_name not in names
+
+
+def test_a_chunk_that_people_could_only_skip_is_not_complete_and_is_told(hub, tmp_path):
+    one, two = Hub(hub).objids(FIRST)
+    for user in ("ann", "bob", "cec"):
+        assert given(hub, user) == FIRST
+        send(hub, [row(one, "Skipped"), row(two, "Skipped")], user)
+    lines = status_of(hub)
+    assert lines[:3] == [
+        "chunks   4: 0 complete, 1 only skipped, 3 need more people (3 have 0 of 3)",
+        "detections 8: 8 left, which need 24 more answers; none that counts came in the last "
+        "7 days",
+        f"only skipped: 2 detections, such as {' '.join(sorted((one, two)))}; mend the stamps and "
+        "add them again",
+    ]
+    add(hub, [str(tarball(tmp_path / "again.tar.gz", [one, two]))], stamp="again")
+    lines = status_of(hub)
+    assert lines[0].startswith("chunks   5: 0 complete, 1 only skipped, 4 need more people")
+    assert lines[1].startswith("detections 8: 8 left, which need 24 more answers") and not lines[2]
+    while (name := given(hub, "dan", *Hub(hub).claimed("dan")[0])) != "chunk--00005--again":
+        assert name
+    send(hub, [row(one, stamp="again"), row(two, "Skipped", stamp="again")], "dan")
+    lines = status_of(hub)
+    assert lines[1].startswith("detections 8: 8 left, which need 23 more answers")
+    assert lines[2].startswith(f"only skipped: 1 detection, such as {two};")
+    send(hub, [row(two)], "ann", at="2026-01-03_03-04-05")  # who saw the first stamps after all
+    assert status_of(hub)[0].startswith("chunks   5: 1 complete, 4 need more people")
+    assert status_of(hub)[2] == ""
 
 
 def test_status_of_a_finished_hub_says_that_nothing_is_left(hub):

@@ -76,3 +76,14 @@ def test_another_column_in_labels_reaches_all_tables_of_the_hub(hub, tmp_path):
     assert sorted(rows) == [["ann", *row(one), "1"], ["bob", *row(two), "3"]]
     assert later("check").startswith("All is as it should be")
     assert run(hub, "check").returncode == 0, "and back again"
+
+
+def test_a_label_stands_above_what_was_skipped_in_another_drop(hub):
+    late, early = "2026-01-03T00:00:00.0Z", TIME
+    rows = [row("5", "Good", early, "new"), row("5", "Skipped", late, "old")]
+    rows += [row("6", "Good", early, "new"), row("6", "Skipped", late, "new")]
+    for order in (rows, rows[::-1]):
+        write(hub, verified.COLUMNS, *((*fields, "zoe") for fields in order))
+        found = verified.gather(Hub(hub))
+        assert found["zoe", "5"].action == "Good"
+        assert found["zoe", "6"].action == "Skipped", "of one drop the latest counts"

@@ -44,9 +44,22 @@ def test_only_what_the_hub_took_in_whole_is_acknowledged(tmp_path):
         file = labelfile.LabelFile(here.place("sent"), "ann")
         file.append(labelfile.row(objid, "Good"))
         file.close()
-    assert here.all_acknowledged({"1", "2"}) and not here.all_acknowledged({"1", "3"})
+    assert here.all_acknowledged({"1", "2"}, "x") and not here.all_acknowledged({"1", "3"}, "x")
     file.path.with_suffix(".rejected").touch()
-    assert here.all_acknowledged({"1"}) and not here.all_acknowledged({"1", "2"})
+    assert here.all_acknowledged({"1"}, "x") and not here.all_acknowledged({"1", "2"}, "x")
+
+
+def test_what_was_skipped_in_another_drop_is_no_answer_to_what_came_anew(tmp_path):
+    here = Folder(tmp_path, "ann")
+    file = labelfile.LabelFile(here.place("sent"), "ann")
+    file.append(
+        labelfile.row("1", "Skipped", "damaged", "old"), labelfile.row("2", "Good", "", "old")
+    )
+    file.close()
+    assert [*here.latest({"1", "2"}, "old")] == ["1", "2"] and [
+        *here.latest({"1", "2"}, "new")
+    ] == ["2"]
+    assert here.all_acknowledged({"1", "2"}, "old") and not here.all_acknowledged({"1"}, "new")
 
 
 def test_what_is_owed_is_written_with_the_next_row_and_once(small_disk):
