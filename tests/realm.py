@@ -17,7 +17,9 @@ from pathlib import Path
 from conftest import ROOT, wait_until
 
 REALM = "ARTIFACTSPY.TEST"
-USER = "spytester"  # the unix account that is made for the tests, and removed
+# The unix account that is made for the tests, and removed: this run's own, since what still runs
+# for it is ended, and other checkouts are tested on the machine at the same time.
+USER = f"spytester{os.getpid()}"
 PASSWORD = "dark spot in template center"
 SYSTEM_PYTHON = "/usr/bin/python3"  # that account may not read into root's home, where pyenv lives
 
@@ -46,34 +48,18 @@ class Site:
     # What it is made of
 
     def _account(self):
+        for name in [entry.pw_name for entry in pwd.getpwall()]:
+            number = name[len("spytester") :]
+            if name.startswith("spytester") and number.isdecimal() and not alive(int(number)):
+                remove_account(name)  # an interrupted run left it
         self.remote_home = self.folder / "remote-home"
-        try:
-            pwd.getpwnam(USER)
-        except KeyError:
-            run(
-                "useradd",
-                "--no-create-home",
-                "--home-dir",
-                self.remote_home,
-                "--shell",
-                "/bin/sh",
-                USER,
-            )
-        self._clear_account()  # an interrupted run may have left something
-        run("usermod", "--password", "*", "--home", self.remote_home, USER)  # "!" would lock it out
+        words = ["--no-create-home", "--home-dir", self.remote_home, "--shell", "/bin/sh"]
+        # "!" would lock it out; others may be writing to /etc/passwd
+        add = ["useradd", *map(str, words), "--password", "*", USER]
+        wait_until(lambda: subprocess.run(add, check=False).returncode == 0, what="the account")
         self.uid, self.gid = pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid
         self.remote_home.mkdir()
         os.chown(self.remote_home, self.uid, self.gid)
-
-    def _clear_account(self):
-        """End what still runs for the account, and remove the tickets delegated to it."""
-        uid = pwd.getpwnam(USER).pw_uid
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if process.stat().st_uid == uid:
-                    kill(int(process.name))
-        for ticket in Path("/tmp").glob(f"krb5cc_{uid}_*"):
-            ticket.unlink()
 
     def _realm(self):
         self.krb5_conf = self.folder / "krb5.conf"
@@ -206,8 +192,7 @@ class Site:
                     self.stop_sshd()
                 else:
                     end(process)
-        self._clear_account()
-        subprocess.run(["userdel", USER], check=False, capture_output=True)
+        remove_account(USER)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # A laptop
@@ -227,6 +212,20 @@ class Site:
 
     def address(self, hub):
         return f"{USER}@localhost:{hub}"
+
+
+def remove_account(name):
+    """End what still runs for an account, and remove it with the tickets delegated to it."""
+    uid = pwd.getpwnam(name).pw_uid
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if process.stat().st_uid == uid:
+                kill(int(process.name))
+    for ticket in Path("/tmp").glob(f"krb5cc_{uid}_*"):
+        ticket.unlink()
+    remove = ["userdel", name]
+    done = (0, 6)  # 6: another run has removed it
+    wait_until(lambda: subprocess.run(remove, check=False, capture_output=True).returncode in done)
 
 
 def run(*words, **how):
