@@ -17,12 +17,12 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from session.folder import take_lock
-from session.settings import ROOT, SessionError, choose, stored
-from session.sync import Sync, has_terminal
+from session.settings import ROOT, SessionError, Settings, choose, stored
+from session.sync import INTERRUPTED, Sync, has_terminal
 from window.window import Window, open_display
 
 VERSION = "0.1.0"
@@ -121,15 +121,35 @@ def start_log(home: Path) -> None:
     log.setLevel(logging.INFO)
 
 
+@contextlib.contextmanager
+def leaving_nothing(made: Sequence[Path]) -> Iterator[None]:
+    """Take the data folder away again if the start fails; `made` are it and what it is in."""
+    try:
+        yield
+    except (SessionError, KeyboardInterrupt, SystemExit):  # none of them comes from an open window
+        with contextlib.suppress(OSError):  # it holds more than that
+            for name in ("lock", "artifactspy.log") if made else ():
+                (made[0] / name).unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
+        raise
+
+
 def run(given: argparse.Namespace) -> int:
     """Hold one session; return the program's exit status."""
     home = given.data.expanduser().resolve()
-    lock = take_lock(home)
-    start_log(home)
     chosen = choose(home, given.hub, given.user, given.realm, given.practice, given.expert)
+    made = [folder for folder in (home, *home.parents) if not folder.exists()]
+    lock = take_lock(home)
+    with leaving_nothing(made), contextlib.closing(lock):
+        start_log(home)
+        return hold(chosen)
+
+
+def hold(chosen: Settings) -> int:
+    """Hold the session that was chosen; return the program's exit status."""
     root = open_display()
     with (
-        contextlib.closing(lock),
         contextlib.closing(Terminal()) as terminal,
         contextlib.closing(Sync(chosen)) as sync,
     ):
@@ -140,10 +160,10 @@ def run(given: argparse.Namespace) -> int:
             )
         else:
             print(f"Labelling as {chosen.user} for {chosen.hub}.", flush=True)
-        if chosen.remote and has_terminal():
-            # where that fails it says why, and the session is one without a network
-            sync.login(quick=True)
-        window = Window(root, chosen, stored(home / "settings.ini"), sync, terminal.tell)
+        # where that fails it says why, and the session is one without a network
+        if chosen.remote and has_terminal() and sync.login(quick=True) == INTERRUPTED:
+            raise KeyboardInterrupt
+        window = Window(root, chosen, stored(chosen.home / "settings.ini"), sync, terminal.tell)
         window.session.start()
         root.mainloop()
         status, said = window.outcome
@@ -153,6 +173,9 @@ def run(given: argparse.Namespace) -> int:
             terminal.tell(f"They are in {window.session.whereabouts()}")
         if said and (status or not chosen.practice):
             terminal.tell(said)
+        if sync.forgets:
+            names = " ".join(f"--{name} {value}" for name, value in chosen.given.items())
+            terminal.tell(f"The hub never answered, so that this is not remembered: {names}")
     return 1 if status else 0
 
 

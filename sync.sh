@@ -1,9 +1,12 @@
 #!/bin/sh
-# The way to the hub, and the only place where kinit, klist, ssh and scp are called.
+# The way to the hub, and the only place where kinit, klist and ssh are called.
 #
 # Nothing is ever half there: a chunk and a label file travel under a temporary name, are compared
 # by SHA-256 and then renamed. A chunk stays claimed until its labels came in, and a label file goes
 # to sent/ only when the hub acknowledged it, so every call can be repeated at any time.
+#
+# A hub may be malicious or broken: no more is read than it announced, and what it says reaches
+# neither terminal nor log with anything in it that moves a terminal.
 set -eu
 LC_ALL=C
 export LC_ALL
@@ -15,14 +18,21 @@ usage='Usage: ./sync.sh [--data DIR] login | fetch | upload | status | connect
   fetch    bring the next chunk of stamps to data/chunks
   upload   send the label files in data/labels/waiting
   status   tell which hub, which ticket, and what is here
-  connect  hold a connection open that the other calls then share (the window does that)
+  connect  log in, and hold the connection open that the other calls then share (the window does that)
 
 Hub, user and realm are those that ./ArtifactSpy remembers in data/settings.ini, else those of
 site.ini. Exit status: 0 done, 2 usage, 3 nothing left to label, 4 cluster unreachable, 5 no ticket
-or not allowed, 6 arrived damaged, 7 the hub refused, 1 anything else.'
+or not allowed, 6 arrived damaged, 7 the hub refused, 130 Ctrl+C, 1 anything else.'
+
+chunk_limit=67108864 votes_limit=4194304 words_limit=65536 # bytes
+
+plain() { # of a text what moves no terminal: no control characters, be they of 7 or of 8 bits
+    tr -d '\000-\011\013-\037\177' | sed "s/$c1/?/g; s/^$stray//; s/\\($ascii\\)$stray/\\1?/g"
+}
+c1=$(printf '\302[\200-\237]') stray=$(printf '[\200-\277]\\{1,\\}') ascii=$(printf '[\001-\177]')
 
 die() { # CODE SENTENCE
-    printf '%s\n' "$2" >&2
+    printf '%s\n' "$2" | plain >&2
     exit "$1"
 }
 
@@ -40,8 +50,11 @@ here=$(cd "$(dirname "$self")" && pwd -P)
 data=${ARTIFACTSPY_DATA:-$here/data}
 if [ "${1:-}" = --data ]; then
     [ $# -ge 2 ] || die 2 "$usage"
-    mkdir -p "$2" || die 2 "The folder $2 cannot be made."
-    data=$(cd "$2" && pwd -P)
+    case $2 in
+    /*) data=$2 ;;
+    *) data=$PWD/$2 ;;
+    esac
+    [ ! -d "$data" ] || data=$(cd "$data" && pwd -P)
     shift 2
 fi
 again='the next start sends them, or ./sync.sh upload'
@@ -64,49 +77,74 @@ settle_settings() {
     realm=${ARTIFACTSPY_REALM:-$(setting realm)}
     user=${ARTIFACTSPY_USER:-$(setting user)}
     [ -n "$hub" ] || die 2 'No hub is set: name it once with ./ArtifactSpy --hub [user@]host:folder.'
+    case $hub in
+    ssh://*/*) # as git writes it
+        hub=${hub#ssh://}
+        hub=${hub%%/*}:/${hub#*/}
+        ;;
+    esac
     host='' folder=$hub
     case $hub in
+    \[*]:* | *@\[*]:*) # IPv6
+        case ${hub%%\[*} in
+        */*) ;;
+        *) host=${hub%%]:*} folder=${hub#*]:} ;;
+        esac
+        ;;
     */*:*) ;;
     *:*) host=${hub%%:*} folder=${hub#*:} ;;
     esac
+    account=''
     case $host in
-    *@*) user=${user:-${host%@*}} host=${host##*@} ;;
+    *@*) account=${host%@*} host=${host##*@} ;;
     '') user=${user:-$(id -un)} ;;
+    esac
+    host=${host#\[}
+    case $account in
+    '') account=$user ;;
+    *[!A-Za-z0-9._-]*) ;; # an account as directories name it, for which the hub has another name
+    *) user=${user:-$account} account=$user ;;
     esac
     [ -n "$user" ] || die 2 'Nobody is set to label: say who you are once, with ./ArtifactSpy --user NAME.'
     case $user in
     *[!A-Za-z0-9._-]* | -* | .* | *--*) die 2 "'$user' is no user name: letters, digits, dots, dashes and underscores." ;;
     esac
     if [ -n "$host" ]; then
-        # scp versions differ in how they quote a remote name, so none that needs it is let through
         case $folder in
-        '' | *[!A-Za-z0-9@%+=._/,-]*) die 2 "The hub's folder '$folder' may hold letters, digits and @%+=._/,- only." ;;
+        '' | //* | *[!A-Za-z0-9@%+=._/,-]*) die 2 "'$hub' is no hub: it is [user@]host:folder, with letters, digits and @%+=._/,- in the folder; a port belongs into ~/.ssh/config." ;;
         esac
         case $host in
-        -* | *[!A-Za-z0-9.-]*) die 2 "'$host' is no host name." ;;
+        -* | *[!A-Za-z0-9._:%-]*) die 2 "'$host' is no host name." ;;
+        esac
+        case $account in
+        -* | *[!A-Za-z0-9._@\\-]*) die 2 "'$account' is no account's name." ;;
         esac
         if [ -z "$realm" ]; then
+            realm=none
             case $host in
-            *.*) realm=$(printf '%s' "${host#*.}" | tr '[:lower:]' '[:upper:]') ;;
-            *) realm=none ;;
+            *:*) ;; # an address has no domain
+            *.*[!0-9.]* | *[!0-9.]*.*) realm=$(printf '%s' "${host#*.}" | tr '[:lower:]' '[:upper:]') ;;
             esac
         fi
     fi
     principal=$user@$realm
-    launch='' asking=no
+    launch='' asking=${ARTIFACTSPY_ASK:-no} socket=${ARTIFACTSPY_SOCKET:-}
     [ ! -t 0 ] || asking=yes
-    mkdir -p "$data/chunks" "$data/labels/waiting" "$data/labels/sent" 2>/dev/null ||
-        die 1 "Nothing can be written to $data: make room there or get the right to write."
-    work=$(mktemp -d 2>/dev/null) || die 1 'No temporary folder can be made: make room in /tmp, or set TMPDIR to another folder. Nothing is lost.'
-    part='' connection=''
+    work=${TMPDIR:-/tmp}/artifactspy-$$- # what a kill leaves of it, the program's next start removes
+    [ -z "$socket" ] || work=${socket%/*}/
+    work=$(mktemp -d "${work}XXXXXXXX" 2>/dev/null) || die 1 'No temporary folder can be made: make room in /tmp, or set TMPDIR to another folder. Nothing is lost.'
+    part='' connection='' watch='' private=''
     trap cleanup EXIT
-    trap 'die 1 "Interrupted: nothing is lost, and it can be called again."' HUP INT TERM
+    trap 'die 1 "Interrupted: nothing is lost, and it can be called again."' HUP TERM
+    trap 'die 130 "Interrupted: nothing is lost, and it can be called again."' INT
 }
 
 cleanup() {
-    rm -rf "$work"
+    rm -rf "$work" ${private:+"$private"}
     [ -z "$part" ] || rm -f "$part"
-    [ -z "$connection" ] || kill "$connection" 2>/dev/null || :
+    for process in $connection $watch; do
+        kill "$process" 2>/dev/null || :
+    done
 }
 
 # Small tools
@@ -123,64 +161,97 @@ sum_of() { # FILE: its SHA-256
     fi | cut -d ' ' -f 1
 }
 
-onto_disk() { # FILE: before it is renamed, so that no power cut leaves an empty one
+onto_disk() { # FILE|FOLDER: before a file is renamed, so that no power cut leaves an empty one, and after
     sync "$1" 2>/dev/null || sync
 }
 
-with_ssh() { # ssh|scp ARGUMENT...; neither reads standard input, both ask in the terminal
-    tool=$1
-    shift
-    # LogLevel: what ssh says decides what we say, so greetings must go and errors must not
-    set -- -o ConnectTimeout=10 -o ServerAliveInterval=15 -o LogLevel=ERROR "$@"
+make_places() { # nobody else's, whatever the umask; but what a hub in a folder writes is others' too
+    (umask 077 && mkdir -p "$data/chunks" "$data/labels/waiting" "$data/labels/sent") 2>/dev/null ||
+        die 1 "Nothing can be written to $data: make room there or get the right to write."
+}
+
+sweep() { # FOLDER: of what a killed process left half written
+    for file in "$1"/.*.part; do
+        name=${file%.part}
+        kill -0 "${name##*.}" 2>/dev/null || rm -f "$file"
+    done
+}
+
+with_ssh() { # ARGUMENT...; it asks in the terminal
+    # LogLevel: what ssh says decides what we say, so greetings must go and errors must not.
+    # ControlMaster: a connection that is shared is used where it is open, and none is left behind.
+    set -- -o ConnectTimeout=10 -o ServerAliveInterval=15 -o LogLevel=ERROR -o ControlMaster=no -o ControlPersist=no "$@"
     # AFS needs the ticket at the other end too, hence the delegation
     ! needs_ticket || set -- -o GSSAPIAuthentication=yes -o GSSAPIDelegateCredentials=yes "$@"
     # without a terminal nothing may wait for a password or for a yes
     [ "$asking" = yes ] || set -- -o BatchMode=yes "$@"
-    # the connection of `connect`; where it is gone, ssh makes one of its own
-    [ -z "${ARTIFACTSPY_SOCKET:-}" ] ||
-        set -- -o ControlPath="$ARTIFACTSPY_SOCKET" -o ControlMaster=no -o ControlPersist=no "$@"
+    # our own connection; else one of the user's, which may have no ticket; else ssh makes one for this call
+    if [ -S "$socket" ] || [ -n "$launch" ]; then
+        set -- -o ControlPath="$socket" "$@"
+    elif needs_ticket; then
+        set -- -o ControlPath=none "$@"
+    fi
     [ -z "${ARTIFACTSPY_SSH_CONFIG:-}" ] || set -- -F "$ARTIFACTSPY_SSH_CONFIG" "$@"
     # shellcheck disable=SC2086 # nothing, or exec
-    $launch "$tool" "$@" </dev/null
+    $launch ssh "$@"
 }
 
-ask_hub() { # VERB ARGUMENT...: its answer goes to $answer, what it complains of to $work/said
+at_hub() { # COMMAND: of a shell over there or, where the hub is a folder of this machine, here
+    if [ -n "$host" ]; then
+        with_ssh "$account@$host" "$1"
+    else
+        sh -c "$1"
+    fi
+}
+
+hear() { # BYTES COMMAND...: passes on so many at most; its status goes to $work/code, what it complains of to $work/said
+    limit=$1
+    shift
+    rm -f "$work/code"
+    {
+        { "$@" 2>&1 >&3 3>&- && echo 0 >"$work/code" || echo $? >"$work/code"; } |
+            head -c "$words_limit" >"$work/said"
+    } 3>&1 | head -c "$limit"
+}
+
+heard() { # sets $code
+    code=$(cat "$work/code" 2>/dev/null) || :
+    code=${code:-1}
+}
+
+ask_hub() { # VERB ARGUMENT...: its answer goes to $answer
     command=$(quote "$folder/hub")
     for word in "$@"; do
         command="$command $(quote "$word")"
     done
-    code=0 doing=asking
-    if [ -n "$host" ]; then
-        with_ssh ssh "$user@$host" "$command" >"$work/out" 2>"$work/said" || code=$?
-    else
-        sh -c "$command" </dev/null >"$work/out" 2>"$work/said" || code=$?
-    fi
+    doing=asking
+    hear "$words_limit" at_hub "$command" </dev/null >"$work/out"
+    heard
     # a chatty login shell may have spoken before and after
     answer=$(tr -d '\r' <"$work/out" | sed -n 's/^artifactspy-1 //p' | tail -n 1)
 }
 
-copy() { # from|to HUB-FILE LOCAL-FILE
-    code=0 doing=copying
-    case ${host:+remote}-$1 in
-    remote-from) with_ssh scp "$user@$host:$2" "$3" >"$work/out" 2>"$work/said" || code=$? ;;
-    remote-to) with_ssh scp "$3" "$user@$host:$2" >"$work/out" 2>"$work/said" || code=$? ;;
-    -from) cp "$2" "$3" 2>"$work/said" || code=$? ;;
-    -to) cp "$3" "$2" 2>"$work/said" || code=$? ;;
+# cat, since scp wants an sftp server that many hosts lack, and writes whatever a hub sends
+
+copy() { # from HUB-FILE LOCAL-FILE BYTES | to HUB-FILE LOCAL-FILE
+    doing=copying full=no
+    case $1 in
+    from) # a login shell may have greeted before
+        { hear $(($4 + words_limit)) at_hub "exec cat $(quote "$2")" </dev/null >"$3"; } 2>/dev/null || full=yes
+        ;;
+    to) hear "$words_limit" at_hub "exec sh -c 'exec cat >\"\$1\"' sh $(quote "$2")" <"$3" >/dev/null ;;
     esac
+    heard
 }
 
 drop_part() { # HUB-FILE: what a failed copy left, if the hub can still be talked to
-    if [ -z "$host" ]; then
-        rm -f "$1"
-    elif [ "$code" != 255 ]; then
-        with_ssh ssh "$user@$host" "rm -f $(quote "$1")" >/dev/null 2>&1 || :
-    fi
+    [ "$code" = 255 ] || at_hub "rm -f $(quote "$1")" </dev/null >/dev/null 2>&1 || :
 }
 
 give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call that failed
-    said=$(tr -d '\r' <"$work/said" | sed '/^[[:space:]]*$/d' | tail -n 1)
-    case $code in
-    3 | 5 | 6 | 7) die "$code" "$said" ;; # ssh and scp have no such codes: the hub has spoken
+    said=$(tr '\r' '\n' <"$work/said" | plain | sed '/^[[:space:]]*$/d' | tail -n 1 | cut -c 1-500)
+    case $doing$code in
+    asking3 | asking5 | asking6 | asking7) die "$code" "${said:-The hub refused without a reason. $1}" ;; # ssh has no such codes: the hub has spoken
     esac
     if [ -z "$host" ]; then
         [ -d "$folder" ] || die 4 "The hub's folder $folder is not there. $1"
@@ -196,11 +267,8 @@ give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call
     esac
 }
 
-give_up_ssh() { # WHAT-IS-SAFE: ssh's 255 and scp's 1 stand for nearly everything, so the text decides
+give_up_ssh() { # WHAT-IS-SAFE: ssh's 255 stands for nearly everything, so the text decides
     case $(cat "$work/said") in
-    *' local "'*)
-        die 1 "Nothing can be written to $data ($said): make room there. $1"
-        ;;
     *'IDENTIFICATION HAS CHANGED'* | *'REVOKED HOST KEY'*)
         die 5 "$host shows another host key than before, which its administrators should explain: nobody was let in. $1"
         ;;
@@ -210,8 +278,8 @@ give_up_ssh() { # WHAT-IS-SAFE: ssh's 255 and scp's 1 stand for nearly everythin
     *'resolve hostname'* | *'onnection refused'* | *'timed out'* | *'unreachable'* | *'No route'* | *' is down'*)
         die 4 "$host cannot be reached (${said:-no reason given}). $1"
         ;;
-    *'message too long'* | *'produces no output'* | *'no output for non-interactive'*)
-        die 7 "The login shell of $user at $host greets even where scp listens: let it greet only if there is a terminal. $1"
+    *'ccount has expired'* | *'ccount is locked'* | *'ccount is disabled'*)
+        die 5 "The account $account at $host is locked or has expired ($said): ask its administrators. $1"
         ;;
     esac
     # a ticket that ends this very second makes the server hang up without a word
@@ -220,7 +288,7 @@ give_up_ssh() { # WHAT-IS-SAFE: ssh's 255 and scp's 1 stand for nearly everythin
     fi
     case $(cat "$work/said") in
     *'ermission denied ('* | *'Too many authentication failures'*)
-        die 5 "$host does not let $user in (${said:-no reason given}). $1"
+        die 5 "$host does not let $account in (${said:-no reason given}). $1"
         ;;
     *'ermission denied'*)
         die 5 "$user may not read or write there (${said:-no reason given}): ask the hub's owner. $1"
@@ -239,13 +307,32 @@ needs_ticket() { [ -n "$host" ] && [ "$realm" != none ]; }
 choose_ticket() { # one that people hold for another principal is left alone: ours goes elsewhere
     command -v klist >/dev/null ||
         die 5 'Kerberos is not installed: sudo apt install krb5-user (Debian, Ubuntu), sudo dnf install krb5-workstation (Fedora), brew install krb5 (macOS). Nothing is lost.'
-    held=$(klist 2>/dev/null | sed -n 's/^ *\(Default \)\{0,1\}[Pp]rincipal: //p' | head -n 1)
-    if [ -n "$held" ] && [ "$held" != "$principal" ]; then
-        # a collection may hold ours beside it, under this name
-        KRB5CCNAME=$(klist -l 2>/dev/null | awk -v ours="$principal" '$1 == ours { print $2; exit }')
-        KRB5CCNAME=${KRB5CCNAME:-FILE:${TMPDIR:-/tmp}/krb5cc_artifactspy_$(id -u)_$principal}
-        export KRB5CCNAME
+    ours=${TMPDIR:-/tmp}/krb5cc_artifactspy_$(id -u)_$principal
+    held=somebody
+    if ! in_the_way "${KRB5CCNAME:-/tmp/krb5cc_$(id -u)}"; then
+        held=$(klist 2>/dev/null | sed -n 's/^ *\(Default \)\{0,1\}[Pp]rincipal: //p' | head -n 1)
     fi
+    if [ -n "$held" ] && [ "$held" != "$principal" ]; then
+        KRB5CCNAME=''
+        if [ "$held" != somebody ]; then # a collection may hold ours beside it; klist -l would cut its name
+            KRB5CCNAME=$(klist -A 2>/dev/null | awk -v ours="$principal" '
+                / cache: / { cache = $0; sub(/^.* cache: /, "", cache) }
+                /^ *(Default p|P)rincipal: / { sub(/^.*rincipal: /, ""); if ($0 == ours) { print cache; exit } }')
+        fi
+        KRB5CCNAME=${KRB5CCNAME:-FILE:$ours}
+        export KRB5CCNAME
+        ! in_the_way "$KRB5CCNAME" ||
+            die 5 "$ours is no file of yours, so no ticket can be kept there: have it removed, or set TMPDIR to another folder. Nothing is lost."
+    fi
+}
+
+in_the_way() { # CACHE: what is there is no file of ours, so that klist or kinit would hang or fail
+    file=${1#FILE:}
+    case $file in
+    /*) [ -e "$file" ] || [ -L "$file" ] || return 1 ;;
+    *) return 1 ;;
+    esac
+    ! { [ -f "$file" ] && { [ -O "$file" ] || klist -c "$1" >/dev/null 2>&1; }; }
 }
 
 is_forwardable() { # without it ssh works and writing to AFS fails
@@ -265,15 +352,16 @@ get_ticket() {
     for left in 2 1 0; do
         # MIT's kinit prompts on stdout, Heimdal's on stderr: both must be seen, and stderr be kept
         {
-            { kinit -f "$principal" 2>&1 >&3 && echo 0 >"$work/code" || echo 1 >"$work/code"; } |
+            { kinit -f "$principal" </dev/tty 2>&1 >&3 && echo 0 >"$work/code" || echo 1 >"$work/code"; } |
                 tee "$work/said" >&2
-        } 3>&1
+        } 3>/dev/tty
         [ "$(cat "$work/code")" != 0 ] || return 0
         said=$(tail -n 1 "$work/said")
         case $said in
         *ncorrect* | *'reauthentication failed'*) ;; # the password, in MIT's and Heimdal's words
         *'annot contact'* | *'annot find KDC'* | *'unable to reach'* | *'annot resolve'* | *'emporarily unavailable'* | *'imed out'*) die 4 "No Kerberos server of $realm can be reached ($said). $(offline)" ;;
         *'assword has expired'* | *'assword expired'*) die 5 "Your password at $realm has expired: change it with kpasswd $principal. $(offline)" ;;
+        *'have been revoked'* | *'LOCKED'* | *'entry in '*' has expired'*) die 5 "Your account at $realm is locked, disabled or expired ($said): ask its administrators. $(offline)" ;;
         *'not found'* | *'unknown'*) die 5 "$realm knows no $user ($said): say who you are with ./ArtifactSpy --user NAME. $(offline)" ;;
         *) die 5 "Kerberos gives no ticket ($said): is the realm right? $(offline)" ;;
         esac
@@ -310,38 +398,64 @@ offline() {
 
 login() {
     if [ -z "$host" ]; then
-        [ -n "${ARTIFACTSPY_SOCKET+set}" ] || printf '%s is a folder of this machine: no login is needed.\n' "$folder"
+        printf '%s is a folder of this machine: no login is needed.\n' "$folder"
         return
     fi
-    if needs_ticket; then
-        if ! klist -s || { [ "$asking" = yes ] && ! is_forwardable; }; then
-            get_ticket
-        elif [ -n "${ARTIFACTSPY_QUICK:-}" ] && [ -n "$(list "$data"/chunks/*.tar.gz)" ]; then
-            return # the window opens at once, and finds out by itself whether the host can be reached
-        fi
-    fi
+    have_ticket
     # Try it while there is a terminal, in which ssh asks about a host key that it does not know
-    printf 'Logging in at %s.\n' "$host"
     code=0 doing=asking
-    with_ssh ssh "$user@$host" true >/dev/null 2>"$work/said" || code=$?
+    with_ssh "$account@$host" true </dev/null >/dev/null 2>"$work/said" || code=$?
     [ "$code" = 0 ] || give_up "$(offline)"
 }
 
-connect() { # until standard input ends, which it does however the window ends
+have_ticket() {
+    if needs_ticket && { ! klist -s || { [ "$asking" = yes ] && ! is_forwardable; }; }; then
+        get_ticket
+    fi
+    printf 'Logging in at %s.\n' "$host" >&2
+}
+
+hold() { # opens the connection that all calls share, so that whatever the host asks is asked once
+    ! with_ssh -O check "$account@$host" </dev/null >/dev/null 2>&1 || return 0 # the user's own will do
+    rm -f "$socket"
+    launch='exec' code=0 doing=asking
+    # -M -N, not ControlPersist: that one leaves the process group, and may outlive the window
+    with_ssh -M -N "$account@$host" </dev/null >/dev/null 2>"$work/said" &
+    connection=$! launch=''
+    while [ ! -S "$socket" ]; do
+        sleep 0.1
+        if ! kill -0 "$connection" 2>/dev/null; then
+            wait "$connection" || code=$?
+            connection=''
+            give_up "$(offline)"
+        fi
+    done
+}
+
+connect() { # until standard input ends, which it does however the window ends, or the connection breaks
     [ -n "$host" ] || return 0
-    [ -n "${ARTIFACTSPY_SOCKET:-}" ] || die 2 'connect needs the name of a socket in ARTIFACTSPY_SOCKET.'
-    launch='exec'
-    # -M -N, not ControlPersist: that one leaves the process group of the window, and may outlive it
-    with_ssh ssh -M -N "$user@$host" &
-    connection=$!
-    read -r _ || :
+    [ -n "$socket" ] || die 2 'connect needs the name of a socket in ARTIFACTSPY_SOCKET.'
+    if [ -n "${ARTIFACTSPY_QUICK:-}" ] && [ -n "$(list "$data"/chunks/*.tar.gz)" ] && needs_ticket && klist -s; then
+        asking=no # the window opens at once, and finds out by itself whether the host can be reached
+        echo open
+    elif [ "$asking" = yes ]; then
+        have_ticket
+    fi
+    hold
+    echo open
+    [ -n "$connection" ] || return 0
+    exec 3<&0 # the shell would give a background job none
+    {
+        read -r _ || :
+        kill "$connection"
+    } <&3 2>/dev/null &
+    watch=$!
+    wait "$connection" || :
 }
 
 fetch() {
-    for file in "$data"/chunks/.*.part; do # of a fetch that was killed, if its process is no more
-        name=${file%.part}
-        kill -0 "${name##*.}" 2>/dev/null || rm -f "$file"
-    done
+    make_places
+    sweep "$data/chunks"
     set --
     for file in "$data"/chunks/*.tar.gz; do
         name=$(basename "$file" .tar.gz)
@@ -357,42 +471,68 @@ fetch() {
     ask_hub next "$@" --as "$user"
     case $answer in
     nothing) die 3 'Nothing is left to label at the hub for now.' ;;
-    'chunk '*) ;;
+    chunk*) ;;
     *) give_up 'Nothing is lost.' ;;
     esac
     set -f # the answer is words, not patterns
     # shellcheck disable=SC2086
     set -- $answer
     set +f
-    name=$2 sum=$3 size=$4
+    name=${2-} sum=${3-} size=${4-}
     case $#$name in
-    4*[!A-Za-z0-9_-]* | 4-* | [!4]*) die 7 "The hub named a chunk '$name', which is no name; tell its owner. Nothing is lost." ;;
+    4*[!A-Za-z0-9_-]* | 4-* | [!4]*) die 7 "The hub named a chunk '$name', which is no name with a sum and a size; tell its owner. Nothing is lost." ;;
     esac
+    case ${#sum}$sum in
+    64*[!0-9A-Fa-f]* | [!6]* | 6[!4]*) die 7 "The hub gave no SHA-256 for $name; tell its owner. Nothing is lost." ;;
+    esac
+    case ${#size}$size in
+    ?0* | *[!0-9]* | ??????????* | 0*) size=$((chunk_limit + 1)) ;; # nor does it meet arithmetic
+    esac
+    [ "$size" -le "$chunk_limit" ] ||
+        die 7 "The hub gave $name a size that no chunk has (the most is $chunk_limit bytes); tell its owner. Nothing is lost."
+    umask 077
     place=$folder/chunks
     if [ -n "${ARTIFACTSPY_EXPERT:-}" ]; then # what others said of it comes first
         part=$data/chunks/.$name.csv.$$.part
-        get "$folder/expert/votes/$name.csv"
-        mv -f "$part" "$data/chunks/$name.csv"
+        get "$folder/expert/votes/$name.csv" "$votes_limit"
+        trim sed -n "/^OBJID,/,\$p"
+        keep "$name.csv"
         case $name in review--*) place=$folder/expert/chunks ;; esac
     fi
     # the window reads off the name how large it will be
-    part=$data/chunks/.$name.tar.gz.${size%%[!0-9]*}.$$.part
-    get "$place/$name.tar.gz"
+    part=$data/chunks/.$name.tar.gz.$size.$$.part
+    get "$place/$name.tar.gz" "$size"
+    trim tail -c "$size" # a greeting may be before it
     [ "$(sum_of "$part")" = "$sum" ] ||
         die 6 "$name arrived damaged and was thrown away; it stays yours and is fetched again."
-    onto_disk "$part"
-    mv -f "$part" "$data/chunks/$name.tar.gz"
-    part=''
+    keep "$name.tar.gz"
     printf 'Fetched %s.\n' "$name"
 }
 
-get() { # HUB-FILE: becomes $part
-    copy from "$1" "$part"
-    [ "$code" = 0 ] || give_up 'Nothing is lost, and the chunk stays yours.'
+get() { # HUB-FILE BYTES: becomes $part
+    copy from "$1" "$part" "$2"
+    [ "$full" = no ] || die 1 "Nothing can be written to $data/chunks: make room there. Nothing is lost, and the chunk stays yours."
+    [ "$code" = 0 ] || [ "$(wc -c <"$part")" -gt "$2" ] || # more than was announced: the sum will tell
+        give_up 'Nothing is lost, and the chunk stays yours.'
+}
+
+trim() { # COMMAND...: $part becomes what that leaves of it
+    if ! { "$@" <"$part" >"$work/trimmed" && cat "$work/trimmed" >"$part"; }; then
+        die 1 "Nothing can be written to $data/chunks or $work: make room there. Nothing is lost, and the chunk stays yours."
+    fi
+}
+
+keep() { # NAME: the file that $part becomes
+    onto_disk "$part"
+    mv -f "$part" "$data/chunks/$1"
+    part=''
+    onto_disk "$data/chunks"
 }
 
 upload() {
     total=0 refused=0 rejected=0 agreement='' clock=''
+    make_places
+    sweep "$data/labels/waiting"
     for file in "$data"/labels/waiting/*--*.csv; do
         if [ -f "$file" ]; then
             send "$file"
@@ -440,7 +580,7 @@ send() { # FILE
     *)
         case $code in
         2 | 7) # this one only: the others may pass
-            refused=$((refused + 1)) refusal=$(tail -n 1 "$work/said")
+            refused=$((refused + 1)) refusal=$(tail -n 1 "$work/said" | cut -c 1-500)
             return
             ;;
         esac
@@ -480,9 +620,12 @@ send() { # FILE
     mv -f "$data/labels/waiting/$name" "$place.csv" 2>/dev/null ||
         [ ! -e "$data/labels/waiting/$name" ] || # another upload was quicker
         die 1 "The hub has the labels of $name, but $data/labels/sent cannot be written to: make room there."
+    onto_disk "$data/labels/sent"
 }
 
-status() {
+status() { tell_status | plain; }
+
+tell_status() {
     there=''
     [ -n "$host" ] || [ -x "$folder/hub" ] || there=' (there is no hub)'
     printf 'hub      %s%s\nuser     %s\n' "$hub" "$there" "$user"
@@ -511,6 +654,15 @@ login-1 | fetch-1 | upload-1 | status-1 | connect-1)
     if needs_ticket; then
         choose_ticket
     fi
+    case $1$asking${host:+-remote} in
+    fetchyes-remote | uploadyes-remote)
+        # by hand: what the host asks, it asks once a call; a socket's path may not be long
+        if [ -z "$socket" ] && private=$(mktemp -d "/tmp/artifactspy-$$-XXXXXXXX" 2>/dev/null); then
+            socket=$private/ssh
+            hold
+        fi
+        ;;
+    esac
     "$1"
     ;;
 --help-1 | -h-1 | help-1) printf '%s\n' "$usage" ;;

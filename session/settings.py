@@ -12,7 +12,9 @@ import getpass
 import io
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import disk
@@ -37,6 +39,7 @@ class Settings(NamedTuple):
     practice: bool
     fresh: int  # how many stamps to simulate for practice; 0: those that come with the program
     expert: bool = False  # what needs the hub's owner, with the labels that others gave
+    given: Mapping[str, str] = MappingProxyType({})  # to be remembered once the hub has answered
 
     @property
     def remote(self) -> bool:
@@ -44,10 +47,42 @@ class Settings(NamedTuple):
         return _host(self.hub) is not None
 
 
+class _Address(NamedTuple):
+    """The parts of a remote hub: ``[login@]host:folder``."""
+
+    login: str
+    host: str
+    folder: str
+
+
+def _address(hub: str) -> _Address | None:
+    """Return the parts of a remote hub, or None of a local folder."""
+    match = re.fullmatch(r"(?:([^/\[\]]*)@)?\[([^/\[\]]*)\]:(.*)", hub)  # IPv6
+    if match:
+        return _Address(match[1] or "", match[2], match[3])
+    before, colon, folder = hub.partition(":")
+    if not colon or "/" in before:
+        return None
+    login, _, host = before.rpartition("@")
+    return _Address(login, host, folder)
+
+
 def _host(hub: str) -> str | None:
-    """Return the ``[user@]host`` of a hub, or None of a local folder."""
-    host, colon, _ = hub.partition(":")
-    return host if colon and "/" not in host else None
+    """Return the host of a hub, or None of a local folder."""
+    address = _address(hub)
+    return address.host if address else None
+
+
+def _domain(host: str | None) -> str:
+    """Return the realm that a host is in if nobody says another; an address is in none."""
+    if not host or ":" in host or re.fullmatch(r"[0-9.]+", host):
+        return "none"
+    return host.partition(".")[2].upper() or "none"
+
+
+def _plain(hub: str) -> str:
+    """Return a hub as it is kept; what git writes ``ssh://host/folder`` is ``host:/folder``."""
+    return re.sub(r"^ssh://([^/]*)/", r"\1:/", hub)
 
 
 def stored(*files: Path) -> dict[str, str]:
@@ -79,10 +114,10 @@ def remember(home: Path, **values: str) -> None:
 
 def _who(values: dict[str, str]) -> tuple[str, str]:
     """Return the hub and the user that settings amount to; either may be empty."""
-    hub = values.get("hub", "")
-    host = _host(hub)
-    user = values.get("user") or (host or "").rpartition("@")[0]
-    if not user and hub and host is None:
+    hub = _plain(values.get("hub", ""))
+    address = _address(hub)
+    user = values.get("user") or (address.login if address else "")
+    if not user and hub and address is None:
         user = getpass.getuser()
     return hub, user
 
@@ -102,7 +137,7 @@ def choose(
     home : Path
         The data folder.
     hub, user, realm : str or None
-        As on the command line; remembered for the next time.
+        As on the command line; to be remembered once the hub has answered, see `Settings.given`.
     practice : int or None
         Practise, on so many fresh stamps (0: on those that come with the program).
     expert : bool
@@ -115,27 +150,31 @@ def choose(
     """
     options = {"hub": hub, "user": user, "realm": realm}
     given = {name: value for name, value in options.items() if value}
-    if hub and _host(hub) is None:
-        given["hub"] = os.path.abspath(Path(hub).expanduser())
-    before = stored(ROOT / "site.ini", home / "settings.ini")
+    if hub:
+        given["hub"] = _plain(hub)
+        if _host(given["hub"]) is None:
+            given["hub"] = os.path.abspath(Path(hub).expanduser())
+    mine = stored(home / "settings.ini")
+    before = {**stored(ROOT / "site.ini"), **mine}
     hub, user = _who({**before, **given})
     host = _host(hub)
-    domain = (host or "").rpartition("@")[2].partition(".")[2].upper() or "none"
-    if host != _host(before.get("hub", "")) and not realm:
-        given["realm"] = domain  # the one that was set is the other host's
+    if host != _host(_who(before)[0]) and not realm:
+        given["realm"] = _domain(host)  # the one that was set is the other host's
     values = {**before, **given}
-    realm = values.get("realm") or domain
+    realm = values.get("realm") or _domain(host)
     _check(hub, user, realm)
     if "hub" in given and host is None and not (Path(hub) / "hub").exists():
         raise SessionError(
             f"There is no hub in {hub}: nothing was changed, correct the folder's name."
         )
+    given = {name: value for name, value in given.items() if mine.get(name) != value}
     if given:
         _check_owner(home, _who(before), (hub, user))
-        remember(home, **given)
     contact = values.get("contact", "")
     if practice is None and user:
-        return Settings(home, home, hub, user, realm, contact, False, 0, expert)
+        return Settings(home, home, hub, user, realm, contact, False, 0, expert, given)
+    if practice is None and "hub" in options and options["hub"]:
+        raise SessionError(f"Nobody is set to label for {hub}: say who you are, with --user NAME.")
     if expert:
         raise SessionError("--expert needs a hub and a user: name them with --hub and --user.")
     data = home / "practice-session"
@@ -144,27 +183,50 @@ def choose(
 
 def _check(hub: str, user: str, realm: str) -> None:
     """Refuse names that are none, or that programs on the way would take for something else."""
-    host = _host(hub)
-    if host is not None and not re.fullmatch(r"([A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*", host):
-        raise SessionError(f"{hub!r} is no hub: it is [user@]host:folder, or a local folder.")
-    if host and not re.fullmatch(r"[A-Za-z0-9@%+=._/,-]+", hub.partition(":")[2]):
-        raise SessionError(
-            f"The hub's folder in {hub!r} may hold letters, digits and @%+=._/,- only: "
-            "scp versions disagree on how to quote anything else."
-        )
+    address = _address(hub)
+    if address is not None:
+        login, host, folder = address
+        if not (
+            re.fullmatch(r"[A-Za-z0-9._@\\-]*", login)
+            and not login.startswith("-")
+            and re.fullmatch(
+                r"[A-Za-z0-9_][A-Za-z0-9._-]*|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[\w.-]+)?", host
+            )
+            and not folder.startswith("//")
+        ):
+            raise SessionError(
+                f"{hub!r} is no hub: it is [user@]host:folder, or a local folder; an IPv6 host "
+                "stands in brackets. Nothing was changed."
+            )
+        if re.match(r":?[0-9]+:", folder):
+            raise SessionError(
+                f"{hub!r} names a port: give the host a name and its port in ~/.ssh/config, and "
+                "name the hub as [user@]host:folder. Nothing was changed."
+            )
+        if not re.fullmatch(r"[A-Za-z0-9@%+=._/,-]+", folder):
+            raise SessionError(
+                f"The hub's folder in {hub!r} may hold letters, digits and @%+=._/,- only."
+            )
     if not re.fullmatch(r"[A-Za-z0-9.-]+", realm):
         raise SessionError(f"{realm!r} is no Kerberos realm: give one like HEP.WISC.EDU, or none.")
     if user and not labelfile.is_user(user):
         raise SessionError(
             f"{user!r} is no user name: 1 to 32 letters, digits, dots, dashes and underscores, "
-            "beginning with a letter or digit and without two dashes in a row."
+            "beginning with a letter or digit and without two dashes in a row. Name yourself so "
+            "with --user, whatever account the hub's address names."
         )
+
+
+def _where(hub: str) -> tuple[str, ...]:
+    """Return what two hubs must have in common to be the same."""
+    address = _address(hub)
+    return address[1:] if address else (hub,)
 
 
 def _check_owner(home: Path, before: tuple[str, str], now: tuple[str, str]) -> None:
     """Refuse to mix two people, or two hubs: each hub takes only labels of what it handed out."""
     (old_hub, old_user), (hub, user) = before, now
-    same = old_hub.rpartition("@")[2] == hub.rpartition("@")[2] and old_user == user
+    same = _where(old_hub) == _where(hub) and old_user == user
     held = [
         *home.glob("chunks/*.tar.gz"),
         *home.glob("labels/open/*.csv"),

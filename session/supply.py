@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from session.folder import Folder
+from session.settings import SessionError
 from session.sync import NO_TICKET, NOTHING_LEFT, Sync, has_terminal
 from session.worker import Deliver, Worker
 
@@ -172,7 +173,16 @@ class Supply:
             result = 1, f"sync.sh cannot be run ({error.strerror}); nothing is lost."
         finally:
             done.set()
+        if result[0] in (0, NOTHING_LEFT):
+            self._remember()
         self._deliver(self._fetched, *result)
+
+    def _remember(self) -> None:
+        """Keep hub and user, now that the hub has answered: what never worked is not kept."""
+        try:
+            self._sync.remember()
+        except SessionError as error:
+            self._deliver(self._say, str(error))
 
     def _watch(self, done: threading.Event) -> None:
         """Tell how much of a chunk has arrived: its size is in the name that it has till then."""

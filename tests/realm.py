@@ -20,7 +20,7 @@ REALM = "ARTIFACTSPY.TEST"
 # The unix account that is made for the tests, and removed: this run's own, since what still runs
 # for it is ended, and other checkouts are tested on the machine at the same time.
 USER = f"spytester{os.getpid()}"
-PASSWORD = "dark spot in template center"
+PASSWORD = PASSPHRASE = "dark spot in template center"
 SYSTEM_PYTHON = "/usr/bin/python3"  # that account may not read into root's home, where pyenv lives
 
 
@@ -38,6 +38,7 @@ class Site:
         self.folder.chmod(0o755)
         self.kdc_port, self.ssh_port = free_port(), free_port()
         self._kdc = self._sshd = None
+        self._doors = []
         self._account()
         self._realm()
         self._host()
@@ -54,8 +55,8 @@ class Site:
                 remove_account(name)  # an interrupted run left it
         self.remote_home = self.folder / "remote-home"
         words = ["--no-create-home", "--home-dir", self.remote_home, "--shell", "/bin/sh"]
-        # "!" would lock it out; others may be writing to /etc/passwd
-        add = ["useradd", *map(str, words), "--password", "*", USER]
+        # others may be writing to /etc/passwd
+        add = ["useradd", *map(str, words), "--password", crypted(PASSWORD), USER]
         wait_until(lambda: subprocess.run(add, check=False).returncode == 0, what="the account")
         self.uid, self.gid = pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid
         self.remote_home.mkdir()
@@ -164,6 +165,17 @@ class Site:
             start_new_session=True,
         )
 
+    def open_door(self, *lines):
+        """Start another sshd, which lets the account in by these lines of its configuration.
+
+        Returns a `Door`.
+        """
+        door = Door(self, *lines)
+        door.process = self._daemon(["/usr/sbin/sshd", "-D", "-f", door.sshd_config])
+        wait_until(lambda: listens(door.port), what="sshd")
+        self._doors.append(door)
+        return door
+
     def stop_kdc(self):
         end(self._kdc)
 
@@ -186,6 +198,9 @@ class Site:
         self.trust()
 
     def close(self):
+        for door in self._doors:
+            door.break_connections()
+            end(door.process)
         for process in (self._kdc, self._sshd):
             if process and process.poll() is None:
                 if process is self._sshd:
@@ -214,6 +229,49 @@ class Site:
         return f"{USER}@localhost:{hub}"
 
 
+class Door:
+    """Another way into the host, for which a person is asked each time: no ticket opens it.
+
+    Attributes
+    ----------
+    environment : dict
+        That of a laptop which goes through it.
+    """
+
+    def __init__(self, site, *lines):
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(dir=site.folder))
+        self.folder.chmod(0o755)
+        self.sshd_config = self.folder / "sshd_config"
+        self.sshd_config.write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nListenAddress ::1\n"
+            f"HostKey {site.host_key}\nStrictModes no\nUsePAM no\n"
+            f"PidFile {self.folder}/pid\nAuthorizedKeysFile {self.folder}/key.pub\n"
+            + "".join(f"{line}\n" for line in lines)
+        )
+        words = ["-f", self.folder / "key", "-N", PASSPHRASE]
+        run("ssh-keygen", "-q", "-t", "ed25519", *words)
+        (self.folder / "key.pub").chmod(0o644)
+        key = " ".join(site.host_key.with_suffix(".pub").read_text().split()[:2])
+        hosts = ",".join(f"[{name}]:{self.port}" for name in ("localhost", "127.0.0.1", "::1"))
+        (self.folder / "known_hosts").write_text(f"{hosts} {key}\n")
+        self.ssh_config = self.folder / "ssh_config"
+        self.ssh_config.write_text(
+            f"Host *\n Port {self.port}\n UserKnownHostsFile {self.folder}/known_hosts\n"
+            " GlobalKnownHostsFile /dev/null\n IdentitiesOnly yes\n GSSAPIAuthentication no\n"
+            f" IdentityFile {self.folder}/key\n"
+        )
+        self.environment = {
+            "ARTIFACTSPY_SSH_CONFIG": str(self.ssh_config),
+            "ARTIFACTSPY_REALM": "none",
+        }
+
+    def break_connections(self):
+        """End the sessions of it; who comes anew is let in."""
+        for pid in descendants(self.process.pid):
+            kill(pid)
+
+
 def remove_account(name):
     """End what still runs for an account, and remove it with the tickets delegated to it."""
     uid = pwd.getpwnam(name).pw_uid
@@ -226,6 +284,10 @@ def remove_account(name):
     remove = ["userdel", name]
     done = (0, 6)  # 6: another run has removed it
     wait_until(lambda: subprocess.run(remove, check=False, capture_output=True).returncode in done)
+
+
+def crypted(password):
+    return run("openssl", "passwd", "-6", "-stdin", input=password).strip()
 
 
 def run(*words, **how):

@@ -8,9 +8,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 import realm
 from conftest import ROOT, hold, tarball, triplets, verified, wait_until
+from onscreen import pass_time
 from realm import PASSWORD, REALM, USER
 
 import labelfile
@@ -79,15 +81,17 @@ class Laptop:
         )
 
     def slow_down(self):
-        """Limit what scp copies to 100 kB/s, with its own option: the real scp, on a slow line."""
-        folder = self.home / "bin"
+        """Let uploads stop after some kB, until the file is there that is returned: a slow line."""
+        folder, go = self.home / "bin", self.home / "go"
         folder.mkdir()
-        (folder / "scp").write_text('#!/bin/sh\nexec /usr/bin/scp -l 800 "$@"\n')
-        (folder / "scp").chmod(0o755)
+        (folder / "ssh").write_text(
+            "#!/bin/sh\ncase $* in\n"
+            f"*'exec cat >'*) {{ head -c 9000; while [ ! -e '{go}' ]; do sleep 0.05; done; cat; }} |"
+            '/usr/bin/ssh "$@" ;;\n*) exec /usr/bin/ssh "$@" ;;\nesac\n'
+        )
+        (folder / "ssh").chmod(0o755)
         self.environment["PATH"] = f"{folder}:{self.environment['PATH']}"
-
-    def speed_up(self):
-        shutil.rmtree(self.home / "bin")
+        return go
 
     def write_labels(self, *rows, size=0):
         folder = self.data / "labels" / "waiting"
@@ -113,6 +117,14 @@ def laptop(request, site, hub, tmp_path):
     yield laptop
     assert not strays(laptop.home), "a process is left"
     assert not list(laptop.data.glob("**/*.part")), "a part is left here"
+
+
+def trickle(path):
+    """Let a file of the hub arrive as slowly as the test writes to what is returned."""
+    path.rename(path.with_suffix(".whole"))
+    os.mkfifo(path)
+    path.chmod(0o644)
+    return os.open(path, os.O_RDWR)
 
 
 def strays(home):
@@ -148,18 +160,6 @@ def test_fetch_and_upload_over_ssh(laptop, hub):
     assert not list(hub.glob("people/*/.*"))
     owner = (hub / "verified" / path.name).stat().st_uid
     assert owner == laptop.site.uid  # the ticket decides who speaks
-
-
-def test_an_scp_of_the_old_protocol_works_too(laptop, hub):
-    folder = laptop.home / "bin"
-    folder.mkdir()
-    (folder / "scp").write_text('#!/bin/sh\nexec /usr/bin/scp -O "$@"\n')
-    (folder / "scp").chmod(0o755)
-    laptop.environment["PATH"] = f"{folder}:{laptop.environment['PATH']}"
-    assert laptop.sync("fetch").returncode == 0
-    laptop.write_labels(("101", "Good"))
-    assert laptop.sync("upload").returncode == 0
-    assert verified(hub) == {"101": "Good"}
 
 
 def test_a_login_shell_that_greets_disturbs_nothing(laptop, site):
@@ -269,16 +269,18 @@ def test_a_host_that_goes_down_during_a_fetch_costs_nothing(laptop, site, tmp_pa
     hub = site.make_hub(tarball(tmp_path / "big.tar.gz", big))
     settings = laptop.data / "settings.ini"
     settings.write_text(f"[artifactspy]\nhub = {site.address(hub)}\nrealm = {REALM}\n")
-    laptop.slow_down()
+    (path,) = hub.glob("chunks/*.tar.gz")
+    line = trickle(path)
     fetching = laptop.begin("fetch")
     folder = laptop.data / "chunks"
+    os.write(line, path.with_suffix(".whole").read_bytes()[:9000])
     wait_until(lambda: any(part.stat().st_size for part in folder.glob(".*.part")))
     site.stop_sshd()
     _, said = fetching.communicate()
+    path.with_suffix(".whole").rename(path)
     assert fetching.returncode == 4 and "the chunk stays yours" in said
     assert laptop.chunks() == []
     site.start_sshd()
-    laptop.speed_up()
     assert laptop.sync("fetch").returncode == 0 and len(laptop.chunks()) == 1
     assert len(list(hub.glob("claims/*/*"))) == 1
 
@@ -286,15 +288,15 @@ def test_a_host_that_goes_down_during_a_fetch_costs_nothing(laptop, site, tmp_pa
 def test_a_host_that_goes_down_during_an_upload_costs_nothing(laptop, site, hub):
     laptop.sync("fetch")
     path = laptop.write_labels(*[(str(101 + n % 12), "Good") for n in range(150)], size=2000)
-    laptop.slow_down()
+    go = laptop.slow_down()
     sending = laptop.begin("upload")
     wait_until(lambda: any(part.stat().st_size for part in hub.glob("people/*/.*.part")))
     site.stop_sshd()
+    go.touch()
     _, said = sending.communicate()
     assert sending.returncode == 4 and "The labels are safe in" in said
     assert path.exists() and not verified(hub)
     site.start_sshd()
-    laptop.speed_up()
     assert laptop.sync("upload").returncode == 0
     assert laptop.sent() == [path.name] and len(verified(hub)) == 12
     assert not list(hub.glob("people/*/.*"))
@@ -489,6 +491,131 @@ def test_a_ticket_that_goes_in_mid_session_is_asked_for_at_the_end(begin, site, 
     program.terminal.sendline(PASSWORD)
     assert program.end() == 0
     assert verified(hub) == {row.objid: "Good"}
+
+
+ASKING = {
+    "password": ["PasswordAuthentication yes", "PubkeyAuthentication no"],
+    "key with a passphrase": ["PasswordAuthentication no"],
+}
+
+
+@pytest.fixture(scope="module", params=ASKING)
+def door(request, _site):
+    """A way in for which somebody has to be asked each time."""
+    return _site.open_door("Subsystem sftp internal-sftp", *ASKING[request.param])
+
+
+@pytest.fixture
+def come_in(door, site, start, tmp_path):
+    """Start the program on a laptop that goes through that door."""
+    home = tmp_path / "laptop"
+    home.mkdir()
+
+    def program(hub, *options, **how):
+        words = ["--hub", site.address(hub), "--realm", "none", *options]
+        environment = {"TMPDIR": str(home), **door.environment}
+        return start(*words, home=home, env=environment, **how)
+
+    program.home = home
+    yield program
+    wait_until(lambda: not strays(home), what="the end of all")
+
+
+PROMPT = "(password|passphrase for key .*): "
+
+
+def prompts(program):
+    return len(re.findall(r"(?:password|passphrase for key .*): ", program.said()))
+
+
+def test_a_host_that_asks_each_time_asks_once_a_sitting(come_in, hub):
+    program = come_in(hub)
+    program.terminal.expect(PROMPT)
+    program.terminal.sendline(PASSWORD)
+    program.open_window()
+    rows = [program.label(key) for key in "16"]
+    assert program.close() == 0
+    assert verified(hub) == {row.objid: row.action for row in rows}
+    assert prompts(program) == 1
+
+
+def test_a_connection_that_breaks_is_asked_for_once_more_at_the_end(come_in, door, hub):
+    program = come_in(hub)
+    program.terminal.expect(PROMPT)
+    program.terminal.sendline(PASSWORD)
+    row = program.open_window().label("6")
+    door.break_connections()
+    program.screen.close_window(program.window)
+    program.terminal.expect(PROMPT)
+    program.terminal.sendline(PASSWORD)
+    assert program.end() == 0
+    assert verified(hub) == {row.objid: "Good"}
+    assert prompts(program) == 2
+
+
+def test_closing_again_while_the_terminal_asks_ends_it(come_in, door, hub):
+    program = come_in(hub)
+    program.terminal.expect(PROMPT)
+    program.terminal.sendline(PASSWORD)
+    program.open_window().label("6")
+    door.break_connections()
+    program.screen.close_window(program.window)
+    program.terminal.expect(PROMPT)
+    program.terminal.send(PASSWORD[:4])
+    pass_time(1.1)  # less may be the second half of a double click
+    began = time.monotonic()
+    program.screen.close_window(program.window)
+    assert program.end() == 1
+    assert time.monotonic() - began < 8
+    assert len(list((program.data / "labels" / "waiting").iterdir())) == 1
+
+
+def test_a_master_connection_of_the_users_own_is_used_and_left_open(come_in, door, hub):
+    config, own = door.ssh_config.read_text(), door.folder / "own"
+    door.ssh_config.write_text(f"{config} ControlMaster auto\n ControlPath {own}\n")
+    asker = come_in.home / "asker"
+    asker.write_text(f"#!/bin/sh\necho '{PASSWORD}'\n")
+    asker.chmod(0o755)
+    words = ["ssh", "-F", str(door.ssh_config), f"{USER}@localhost"]
+    environment = {**os.environ, "SSH_ASKPASS": str(asker), "SSH_ASKPASS_REQUIRE": "force"}
+    master = subprocess.Popen([*words, "-M", "-N"], env=environment, stdin=subprocess.DEVNULL)
+    try:
+        wait_until(own.is_socket)
+        program = come_in(hub).open_window()
+        row = program.label("6")
+        assert program.close() == 0
+        assert verified(hub) == {row.objid: "Good"} and prompts(program) == 0
+        assert subprocess.run([*words, "-O", "check"], check=False).returncode == 0
+    finally:
+        realm.end(master)
+        door.ssh_config.write_text(config)
+
+
+def test_ctrl_c_at_the_first_prompt_leaves_nothing(come_in, hub):
+    program = come_in(hub)
+    program.terminal.expect(PROMPT)
+    program.terminal.sendintr()
+    assert program.end() == 2
+    assert not program.data.exists()
+
+
+def test_by_hand_a_host_that_asks_is_answered_once_a_call(come_in, door, site, hub):
+    data = come_in.home / "data"
+    data.mkdir()
+    environment = {
+        **door.environment,
+        "PATH": os.environ["PATH"],
+        "TMPDIR": str(come_in.home),
+        "ARTIFACTSPY_HUB": site.address(hub),
+        "ARTIFACTSPY_DATA": str(data),
+    }
+    terminal = pexpect.spawn(str(ROOT / "sync.sh"), ["fetch"], env=environment, encoding="utf-8")
+    terminal.expect(PROMPT)
+    terminal.sendline(PASSWORD)
+    terminal.expect_exact("Fetched chunk--00001--drop0.")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
 
 
 def test_an_unknown_host_key_is_asked_about_in_the_terminal(begin, site, hub):
