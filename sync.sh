@@ -313,13 +313,13 @@ choose_ticket() { # one that people hold for another principal is left alone: ou
         held=$(klist 2>/dev/null | sed -n 's/^ *\(Default \)\{0,1\}[Pp]rincipal: //p' | head -n 1)
     fi
     if [ -n "$held" ] && [ "$held" != "$principal" ]; then
-        KRB5CCNAME=''
+        cache=''
         if [ "$held" != somebody ]; then # a collection may hold ours beside it; klist -l would cut its name
-            KRB5CCNAME=$(klist -A 2>/dev/null | awk -v ours="$principal" '
+            cache=$(klist -A 2>/dev/null | awk -v ours="$principal" '
                 / cache: / { cache = $0; sub(/^.* cache: /, "", cache) }
                 /^ *(Default p|P)rincipal: / { sub(/^.*rincipal: /, ""); if ($0 == ours) { print cache; exit } }')
         fi
-        KRB5CCNAME=${KRB5CCNAME:-FILE:$ours}
+        KRB5CCNAME=${cache:-FILE:$ours}
         export KRB5CCNAME
         ! in_the_way "$KRB5CCNAME" ||
             die 5 "$ours is no file of yours, so no ticket can be kept there: have it removed, or set TMPDIR to another folder. Nothing is lost."

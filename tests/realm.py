@@ -320,6 +320,11 @@ def end(process):
     process.wait()
 
 
+def words(pid):
+    """Return the command line of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
 def descendants(pid):
     """Return the ids of all processes below one."""
     found = []

@@ -5,12 +5,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
-from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
+from conftest import ROOT, cluster, fill, hold, tarball, triplets, verified, wait_until
 from onscreen import ask_for_comment, pass_time
 
 import artifactspy
+from session.settings import stored
+from session.sync import GRACE
 from window.window import GUARD
 
 
@@ -160,6 +163,54 @@ def test_a_wrong_option_is_one_sentence_and_exit_2(tmp_path, options, sentence):
     done = run("--data", tmp_path, *options)
     assert done.returncode == 2 and sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path):
+    data = tmp_path / "new" / "data"
+    for options in ([], ["--hub", "/nowhere", "--user", "ann"], ["--user", "a--b"]):
+        assert run("--data", data, *options, env={"PATH": os.environ["PATH"]}).returncode == 2
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_hub_that_never_answered_is_not_remembered_and_one_that_did_is(start, hub):
+    script = hub / "hub"
+    script.rename(hub / "real-hub")
+    script.write_text("#!/bin/sh\necho 'Not today.' >&2\nexit 7\n")
+    script.chmod(0o755)
+    program = start("--hub", hub, "--user", "ann").open_window(picture=False)
+    assert program.close() == 0
+    assert f"is not remembered: --hub {hub} --user ann" in " ".join(program.said().split())
+    assert "hub" not in stored(program.data / "settings.ini")
+    (hub / "real-hub").rename(script)
+    program = start("--hub", hub, "--user", "ann").open_window()
+    assert program.close() == 0
+    assert stored(program.data / "settings.ini")["hub"] == str(hub)
+    program = start().open_window()
+    assert program.close() == 0
+
+
+def test_a_full_disk_refuses_no_start_with_an_unchanged_hub(start, hub, small_disk):
+    program = start("--hub", hub, "--user", "ann", data=small_disk).open_window()
+    assert program.close() == 0
+    fill(small_disk)
+    program = start("--hub", hub, "--user", "ann", data=small_disk).open_window()
+    assert program.close() == 0
+
+
+def test_the_window_goes_though_its_upload_hangs(start, hub):
+    program = start("--hub", hub, "--user", "ann").open_window()
+    program.label("6")
+    asked, _ = hold(hub)
+    script = hub / "hub"
+    script.write_text(script.read_text().replace("while [", "kill -STOP $$; while ["))
+    program.screen.close_window(program.window)
+    wait_until(asked.exists)
+    pass_time(1.1)  # less may be the second half of a double click
+    began = time.monotonic()
+    program.screen.close_window(program.window)
+    assert program.end() == 1
+    assert time.monotonic() - began < GRACE + 5
+    assert list((program.data / "labels" / "waiting").iterdir())
 
 
 def test_no_display_is_one_sentence_and_exit_2(tmp_path):

@@ -493,6 +493,122 @@ def test_a_ticket_that_goes_in_mid_session_is_asked_for_at_the_end(begin, site, 
     assert verified(hub) == {row.objid: "Good"}
 
 
+def test_a_host_without_sftp_is_no_worse(site, hub, tmp_path):
+    """A door that a key opens unasked; no subsystem is named, so that today's scp fails."""
+    door = site.open_door("PasswordAuthentication no")
+    realm.run("ssh-keygen", "-p", "-P", PASSWORD, "-N", "", "-f", door.folder / "key")
+    laptop = Laptop(site, hub, tmp_path / "laptop")
+    laptop.environment.update(door.environment)
+    for verb in ("login", "fetch"):
+        done = laptop.sync(verb)
+        assert done.returncode == 0, done.stderr
+    path = laptop.write_labels(("101", "Good"))
+    assert laptop.sync("upload").returncode == 0
+    assert laptop.sent() == [path.name] and verified(hub) == {"101": "Good"}
+    for address in (f"{USER}@[::1]:{hub}", f"ssh://{USER}@localhost{hub}"):
+        laptop.environment["ARTIFACTSPY_HUB"] = address
+        assert laptop.sync("fetch").returncode == 3
+
+
+def test_a_greeting_before_a_file_is_no_part_of_it(site, hub, tmp_path):
+    door = site.open_door("PasswordAuthentication no", "SetEnv BASH_ENV=/dev/null")
+    realm.run("ssh-keygen", "-p", "-P", PASSWORD, "-N", "", "-f", door.folder / "key")
+    with door.sshd_config.open("a") as config:
+        config.write('ForceCommand echo "Welcome to the cluster"; sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    os.kill(door.process.pid, signal.SIGHUP)  # it reads that, and goes on listening
+    wait_until(lambda: realm.listens(door.port))
+    laptop = Laptop(site, hub, tmp_path / "laptop")
+    laptop.environment.update(door.environment)
+    assert laptop.sync("fetch").returncode == 0
+    assert laptop.chunks() == ["chunk--00001--drop0.tar.gz"]
+
+
+def test_a_hub_that_sends_without_end_is_cut_off_over_ssh(laptop, hub):
+    (path,) = hub.glob("chunks/*.tar.gz")
+    path.unlink()
+    os.mkfifo(path)
+    path.chmod(0o644)
+    feeder = subprocess.Popen(["sh", "-c", f"exec cat /dev/zero >{path}"])
+    done = laptop.sync("fetch")
+    assert "arrived damaged" in one_sentence(done, 6)
+    feeder.wait(10)
+    (hub / "hub").write_text("#!/bin/sh\nexec yes\n")
+    assert len(laptop.sync("fetch").stderr) < 1000
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix"])
+def test_a_long_principal_is_found_in_a_collection(site, hub, tmp_path, shell):
+    name = "someone.with.a.very.long.name-01"
+    site.kadmin(f"addprinc -pw long {name}")
+    laptop = Laptop(site, hub, tmp_path / "laptop", shell)
+    (laptop.home / "tickets").mkdir()
+    laptop.environment["KRB5CCNAME"] = f"DIR:{laptop.home}/tickets"
+    for principal, password in ((name, "long"), ("colleague", "other")):
+        environment = {**site.environment, "KRB5CCNAME": f"DIR:{laptop.home}/tickets"}
+        words = ["kinit", "-f", f"{principal}@{REALM}"]
+        realm.run(*words, env=environment, input=password + "\n")
+    realm.run("kswitch", "-p", f"colleague@{REALM}", env=environment)
+    laptop.environment["ARTIFACTSPY_USER"] = name
+    assert f"ticket   {name}@{REALM}, until" in laptop.sync("status").stdout
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix"])
+@pytest.mark.parametrize("place", ["ours", "default", "theirs"])
+def test_what_lies_in_the_way_of_the_ticket_does_not_hang(site, hub, tmp_path, shell, place):
+    laptop = Laptop(site, hub, tmp_path / "laptop", shell)
+    ours = laptop.home / f"krb5cc_artifactspy_{os.getuid()}_{USER}@{REALM}"
+    if place == "ours":
+        site.get_ticket(laptop.home, "colleague", "other")
+        os.mkfifo(ours)
+    elif place == "default":
+        os.mkfifo(laptop.home / "ticket")
+    else:
+        site.get_ticket(laptop.home, "colleague", "other")
+        ours.write_text("not a ticket")
+        os.chown(ours, 1, 1)
+    done = subprocess.run(
+        laptop.command("fetch"),
+        env=laptop.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    said = one_sentence(done, 5)
+    assert ("is no file of yours" in said) == (place != "default")
+
+
+def test_a_locked_account_is_told_as_such(site, hub, tmp_path):
+    site.kadmin("addprinc -pw locked locked", "modprinc -allow_tix locked")
+    laptop = Laptop(site, hub, tmp_path / "laptop")
+    laptop.environment["ARTIFACTSPY_USER"] = "locked"
+    terminal = pexpect.spawn(
+        str(ROOT / "sync.sh"), ["login"], env=laptop.environment, encoding="utf-8"
+    )
+    terminal.expect_exact(f"Your account at {REALM} is locked, disabled or expired")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 5
+
+
+def test_a_connection_that_is_stopped_does_not_keep_the_window(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    wait_until(lambda: [words for words in strays(begin.home) if "-M -N" in words])
+    program.label("6")
+    hung = [pid for pid in realm.descendants(program.pid) if "-M -N" in realm.words(pid)]
+    for pid in hung:
+        os.kill(pid, signal.SIGSTOP)
+    program.screen.close_window(program.window)
+    pass_time(1.1)  # less may be the second half of a double click
+    began = time.monotonic()
+    program.screen.close_window(program.window)
+    assert hung and program.end() == 1
+    assert time.monotonic() - began < 12
+    assert list((program.data / "labels" / "waiting").iterdir())
+
+
 ASKING = {
     "password": ["PasswordAuthentication yes", "PubkeyAuthentication no"],
     "key with a passphrase": ["PasswordAuthentication no"],

@@ -1,16 +1,20 @@
 """`sync.sh` by hand, on a local hub: all can be repeated, and every failure is a sentence."""
 
+import contextlib
 import gzip
 import os
 import re
 import resource
 import signal
 import subprocess
+import threading
+import time
 
 import pytest
 from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
 
 import labelfile
+from session.sync import GRACE, tidy
 
 
 @pytest.fixture(params=["dash", "bash --posix"])
@@ -420,3 +424,228 @@ def test_a_chunk_that_unpacks_without_an_end_is_a_damaged_one_and_costs_no_time(
 def test_only_sync_sh_calls_kerberos_and_ssh():
     for path in (*ROOT.glob("*.py"), *ROOT.glob("cluster/*.py")):
         assert not re.search(r"""["'](kinit|klist|ssh|scp)["']""", path.read_text()), path
+
+
+# A hub that is malicious or broken
+
+
+def hub_says(hub, script):
+    """Put another program in the place of the hub's own."""
+    (hub / "hub").write_text(f"#!/bin/sh\n{script}\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("chunk", "chunk a", f"chunk a {'0' * 64}", f"chunk a {'0' * 63}g 10", "chunk a 0 10"),
+        f"chunk a {'0' * 64} ten",
+        f"chunk a {'0' * 64} 010",
+        f"chunk a {'0' * 64} 0",
+        f"chunk a {'0' * 64} -1",
+        f"chunk a {'0' * 64} {(64 << 20) + 1}",
+        f"chunk a {'0' * 64} {10**30}",
+        f"chunk a {'0' * 64} x[$(touch${{IFS}}evil)]",
+        f"chunk a {'0' * 64} 10 10",
+    ],
+)
+def test_a_chunk_without_a_name_a_sum_and_a_size_is_refused(sync, tmp_path, hub, answer):
+    hub_says(hub, f"cat <<'END'\nartifactspy-1 {answer}\nEND")
+    done = sync("fetch")
+    assert done.returncode == 7 and "tell its owner" in one_sentence(done)
+    assert not chunks(tmp_path) and not list(tmp_path.rglob("evil"))
+
+
+@pytest.mark.parametrize("where", ["", ">&2"])
+def test_a_hub_that_never_stops_talking_is_cut_off(sync, tmp_path, hub, where):
+    hub_says(hub, f"exec yes {where}")
+    done = sync("fetch", TMPDIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "Nothing is lost." in one_sentence(done) and len(done.stderr) < 1000
+
+
+def test_no_more_of_a_chunk_is_read_than_was_announced(sync, tmp_path, hub):
+    (path,) = hub.glob("chunks/*.tar.gz")
+    announced = path.stat().st_size
+    path.unlink()
+    os.mkfifo(path)
+    sent = []
+
+    def feed():
+        with open(path, "wb", buffering=0) as line, contextlib.suppress(BrokenPipeError):
+            while len(sent) < 1000:
+                sent.append(line.write(bytes(65536)))
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    done = sync("fetch")
+    feeder.join()
+    assert done.returncode == 6 and "arrived damaged" in one_sentence(done)
+    assert sum(sent) < announced + (1 << 20)
+    assert not chunks(tmp_path)
+
+
+def test_what_others_said_of_a_chunk_is_read_up_to_4_MiB(sync, tmp_path, hub):
+    (path,) = hub.glob("chunks/*.tar.gz")
+    name = path.name[: -len(".tar.gz")]
+    hub_says(hub, f"echo artifactspy-1 chunk {name} {'0' * 64} 10")
+    (hub / "expert" / "votes").mkdir(parents=True, exist_ok=True)
+    with (hub / "expert" / "votes" / f"{name}.csv").open("wb") as votes:
+        votes.write(b"OBJID,USER\n")
+        votes.truncate(20 << 20)
+    done = sync("fetch", ARTIFACTSPY_EXPERT="yes")
+    assert done.returncode == 6, done.stderr
+    (kept,) = (tmp_path / "data" / "chunks").iterdir()
+    assert kept.stat().st_size < 5 << 20
+
+
+EVIL = b"\033]0;evil\007\033[2J\r\x9b31m\xc2\x9b31m\xc2\xc2\x9b\x9b31m\x08\x7f"
+
+
+def moves_terminal(text):
+    """Tell whether there is a control character but the ends of lines, as bytes or as UTF-8."""
+    text = text if isinstance(text, bytes) else text.encode()
+    return re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|(^|[\x00-\x7f])[\x80-\xbf]", text)
+
+
+@pytest.fixture
+def shell(tmp_path, hub):
+    """Call sync.sh and return all it printed, as bytes."""
+
+    def call(verb, shell="dash", **env):
+        environment = {
+            "PATH": os.environ["PATH"],
+            "ARTIFACTSPY_DATA": str(tmp_path / "data"),
+            "ARTIFACTSPY_HUB": str(hub),
+            "ARTIFACTSPY_USER": "ann",
+            **env,
+        }
+        command = [shell, ROOT / "sync.sh", verb]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        return done.stdout + done.stderr
+
+    return call
+
+
+@pytest.mark.parametrize("code", [1, 5, 7])
+@pytest.mark.parametrize("program", ["dash", "bash"])
+def test_nothing_that_a_hub_says_moves_the_terminal(shell, hub, desk, code, program):
+    (hub / "words").write_bytes(b"It is " + EVIL.replace(b"\r", b"") + b" so.\n")
+    hub_says(hub, f"cat {hub}/words >&2; exit {code}")
+    said = shell("fetch", program)
+    assert b"It is" in said and b" so." in said and not moves_terminal(said)
+    subject = desk(hub)
+    _, sentence = subject.sync.run(["sh", "-c", f"cat {hub}/words"], 5)
+    assert sentence.isprintable() and sentence.endswith(" so.")
+
+
+def test_no_name_moves_the_terminal(shell, tmp_path, hub):
+    evil = EVIL.replace(b"/", b"").decode("utf-8", "surrogateescape")
+    (hub / "words").write_bytes(b"artifactspy-1 chunk " + EVIL.replace(b"\r", b"") + b" 0 10\n")
+    hub_says(hub, f"cat {hub}/words")
+    assert not moves_terminal(shell("fetch"))
+    waiting = tmp_path / "data" / "labels" / "waiting"
+    (waiting / f"ann--{evil}.csv").write_text("x")
+    (waiting / f"ann--{evil}.torn").write_text("x")
+    for verb in ("upload", "status"):
+        said = shell(verb)
+        assert b"ann--" in said and not moves_terminal(said)
+
+
+# What must be on disk, what must not stay
+
+
+def test_a_chunk_is_on_disk_before_it_has_its_name_and_its_name_is_too(sync, tmp_path):
+    """`sync` is called by its own name here, and notes what is there at that time."""
+    programs, notes, folder = tmp_path / "bin", tmp_path / "notes", tmp_path / "data" / "chunks"
+    programs.mkdir()
+    (programs / "sync").write_text(
+        f'#!/bin/sh\necho "$*" >>{notes}; ls {folder} >>{notes}; exec /usr/bin/sync "$@"\n'
+    )
+    (programs / "sync").chmod(0o755)
+    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    assert sync("fetch", **path).returncode == 0
+    part, after, name = notes.read_text().splitlines()
+    assert part.endswith(".part") and (after, name) == (str(folder), "chunk--00001--first.tar.gz")
+    notes.unlink()
+    label_file(tmp_path, ("101", "Good"))
+    assert sync("upload", **path).returncode == 0
+    assert notes.read_text().splitlines()[0] == str(tmp_path / "data" / "labels" / "sent")
+
+
+def test_what_a_kill_9_left_in_waiting_goes_with_the_next_upload(sync, tmp_path):
+    sync("fetch")
+    path = label_file(tmp_path, ("101", "Good"))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    stale = path.with_name(f".{path.name}.{gone.pid}.part")
+    living = path.with_name(f".{path.name}.{os.getpid()}.part")
+    for part in (stale, living):
+        part.write_text("half")
+    assert sync("upload").returncode == 0
+    assert not stale.exists() and living.exists()
+
+
+def test_what_is_gathered_is_nobody_elses(sync, tmp_path, hub):
+    before = os.umask(0)
+    try:
+        assert sync("fetch").returncode == 0
+    finally:
+        os.umask(before)
+    data = tmp_path / "data"
+    folders = [data / "chunks", data / "labels" / "sent"]
+    for path in (*folders, *folders[0].iterdir()):
+        assert not path.stat().st_mode & 0o077, path
+
+
+def test_asking_for_a_folder_that_is_not_there_makes_none(sync, tmp_path, hub):
+    assert sync("--data", str(tmp_path / "new"), "status", ARTIFACTSPY_HUB=str(hub)).returncode == 0
+    assert not (tmp_path / "new").exists()
+
+
+# Sync: no call lasts for ever
+
+
+@pytest.mark.parametrize(
+    "hangs",
+    [
+        "trap '' TERM; while :; do sleep 0.1; done",
+        "kill -STOP $$",
+        "sh -c 'kill -STOP $$'; echo on",
+    ],
+)
+@pytest.mark.parametrize("how", ["stopped", "too long"])
+def test_whatever_hangs_is_ended_in_seconds(desk, hangs, how):
+    subject = desk()
+    if how == "stopped":
+        threading.Timer(0.3, subject.sync.stop).start()
+    began = time.monotonic()
+    status, said = subject.sync.run(["sh", "-c", hangs], 60 if how == "stopped" else 0.3)
+    assert status == 1 and "nothing is lost" in said
+    assert time.monotonic() - began < GRACE + 3
+
+
+def test_a_process_that_somebody_left_behind_is_not_waited_for(desk):
+    assert desk().sync.run(["sh", "-c", "setsid sleep 20 & echo done"], 60) == (0, "done")
+
+
+def test_of_endless_words_the_last_are_kept(desk):
+    status, said = desk().sync.run(["sh", "-c", "yes | head -c 50000000; echo; echo end"], 60)
+    assert (status, said) == (0, "end")
+    assert len(desk().sync.run(["sh", "-c", "yes | tr -d '\\n' | head -c 9999"], 60)[1]) == 1000
+
+
+def test_what_a_kill_left_in_the_temporary_folder_goes_with_the_next_start(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for pid in (gone.pid, os.getpid(), os.getppid()):
+        (tmp_path / f"artifactspy-{pid}-x").mkdir()
+        (tmp_path / f"artifactspy-{pid}-x" / "ssh").touch()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "artifactspy-mine").mkdir()
+    (tmp_path / f"artifactspy-{gone.pid}-link").symlink_to(tmp_path / "mine")
+    if os.geteuid() == 0:
+        (tmp_path / f"artifactspy-{gone.pid}-theirs").mkdir()
+        os.chown(tmp_path / f"artifactspy-{gone.pid}-theirs", 1, 1)
+    expected = {path.name for path in tmp_path.iterdir()} - {f"artifactspy-{gone.pid}-x"}
+    tidy(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == expected
