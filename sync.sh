@@ -1,5 +1,5 @@
 #!/bin/sh
-# The way to the hub, and the only place where kinit, klist and ssh are called.
+# The way to the hub, and the only place where ssh is called (kinit and klist: ticket.sh).
 #
 # Nothing is ever half there: a chunk and a label file travel under a temporary name, are compared
 # by SHA-256 and then renamed. A chunk stays claimed until its labels came in, and a label file goes
@@ -47,6 +47,8 @@ while [ -L "$self" ]; do # the clone, through whatever symbolic links this was c
     esac
 done
 here=$(cd "$(dirname "$self")" && pwd -P)
+# shellcheck disable=SC1091
+. "$here/ticket.sh"
 data=${ARTIFACTSPY_DATA:-$here/data}
 if [ "${1:-}" = --data ]; then
     [ $# -ge 2 ] || die 2 "$usage"
@@ -204,17 +206,14 @@ at_hub() { # COMMAND: of a shell over there or, where the hub is a folder of thi
     fi
 }
 
-hear() { # BYTES COMMAND...: passes on so many at most; its status goes to $work/code, what it complains of to $work/said
-    limit=$1
+hear() { # BYTES COMMAND...: passes on so many at most; its status becomes $code, what it complains of goes to $work/said
+    limit=$1 full=no
     shift
     rm -f "$work/code"
     {
         { "$@" 2>&1 >&3 3>&- && echo 0 >"$work/code" || echo $? >"$work/code"; } |
             head -c "$words_limit" >"$work/said"
-    } 3>&1 | head -c "$limit"
-}
-
-heard() { # sets $code
+    } 3>&1 | head -c "$limit" || full=yes # where that goes
     code=$(cat "$work/code" 2>/dev/null) || :
     code=${code:-1}
 }
@@ -226,7 +225,6 @@ ask_hub() { # VERB ARGUMENT...: its answer goes to $answer
     done
     doing=asking
     hear "$words_limit" at_hub "$command" </dev/null >"$work/out"
-    heard
     # a chatty login shell may have spoken before and after
     answer=$(tr -d '\r' <"$work/out" | sed -n 's/^artifactspy-1 //p' | tail -n 1)
 }
@@ -234,18 +232,20 @@ ask_hub() { # VERB ARGUMENT...: its answer goes to $answer
 # cat, since scp wants an sftp server that many hosts lack, and writes whatever a hub sends
 
 copy() { # from HUB-FILE LOCAL-FILE BYTES | to HUB-FILE LOCAL-FILE
-    doing=copying full=no
+    doing=copying code=1 full=yes
+    : >"$work/said"
     case $1 in
     from) # a login shell may have greeted before
-        { hear $(($4 + words_limit)) at_hub "exec cat $(quote "$2")" </dev/null >"$3"; } 2>/dev/null || full=yes
+        { hear $(($4 + words_limit)) at_hub "exec cat -- $(quote "$2")" </dev/null >"$3"; } 2>/dev/null || :
         ;;
-    to) hear "$words_limit" at_hub "exec sh -c 'exec cat >\"\$1\"' sh $(quote "$2")" <"$3" >/dev/null ;;
+    to)
+        { hear "$words_limit" at_hub "exec sh -c 'exec cat >\"\$1\"' sh $(quote "$2")" <"$3" >/dev/null; } 2>/dev/null || :
+        ;;
     esac
-    heard
 }
 
 drop_part() { # HUB-FILE: what a failed copy left, if the hub can still be talked to
-    [ "$code" = 255 ] || at_hub "rm -f $(quote "$1")" </dev/null >/dev/null 2>&1 || :
+    [ "$code" = 255 ] || at_hub "rm -f -- $(quote "$1")" </dev/null >/dev/null 2>&1 || :
 }
 
 give_up() { # WHAT-IS-SAFE: ends with the sentence and the exit code of the call that failed
@@ -300,76 +300,6 @@ give_up_ssh() { # WHAT-IS-SAFE: ssh's 255 stands for nearly everything, so the t
     [ "$code" != 255 ] || die 4 "The connection to $host broke (${said:-no reason given}). $1"
 }
 
-# Tickets
-
-needs_ticket() { [ -n "$host" ] && [ "$realm" != none ]; }
-
-choose_ticket() { # one that people hold for another principal is left alone: ours goes elsewhere
-    command -v klist >/dev/null ||
-        die 5 'Kerberos is not installed: sudo apt install krb5-user (Debian, Ubuntu), sudo dnf install krb5-workstation (Fedora), brew install krb5 (macOS). Nothing is lost.'
-    ours=${TMPDIR:-/tmp}/krb5cc_artifactspy_$(id -u)_$principal
-    held=somebody
-    if ! in_the_way "${KRB5CCNAME:-/tmp/krb5cc_$(id -u)}"; then
-        held=$(klist 2>/dev/null | sed -n 's/^ *\(Default \)\{0,1\}[Pp]rincipal: //p' | head -n 1)
-    fi
-    if [ -n "$held" ] && [ "$held" != "$principal" ]; then
-        cache=''
-        if [ "$held" != somebody ]; then # a collection may hold ours beside it; klist -l would cut its name
-            cache=$(klist -A 2>/dev/null | awk -v ours="$principal" '
-                / cache: / { cache = $0; sub(/^.* cache: /, "", cache) }
-                /^ *(Default p|P)rincipal: / { sub(/^.*rincipal: /, ""); if ($0 == ours) { print cache; exit } }')
-        fi
-        KRB5CCNAME=${cache:-FILE:$ours}
-        export KRB5CCNAME
-        ! in_the_way "$KRB5CCNAME" ||
-            die 5 "$ours is no file of yours, so no ticket can be kept there: have it removed, or set TMPDIR to another folder. Nothing is lost."
-    fi
-}
-
-in_the_way() { # CACHE: what is there is no file of ours, so that klist or kinit would hang or fail
-    file=${1#FILE:}
-    case $file in
-    /*) [ -e "$file" ] || [ -L "$file" ] || return 1 ;;
-    *) return 1 ;;
-    esac
-    ! { [ -f "$file" ] && { [ -O "$file" ] || klist -c "$1" >/dev/null 2>&1; }; }
-}
-
-is_forwardable() { # without it ssh works and writing to AFS fails
-    flags=$(klist -f 2>/dev/null | grep -A 2 "krbtgt/$realm@" | sed -n 's/.*Flags: //p' | head -n 1)
-    case $flags in
-    '' | *F*) ;; # where klist does not tell, it is taken for granted
-    *) return 1 ;;
-    esac
-}
-
-ticket_end() { # when the ticket ends; MIT's and Heimdal's klist part their columns with two blanks
-    klist 2>/dev/null | grep "krbtgt/$realm@" | sed 's/  *krbtgt.*//; s/.*   *//' | tail -n 1
-}
-
-get_ticket() {
-    [ "$asking" = yes ] || die 5 "There is no valid ticket for $principal, and no terminal to ask for a password in. $(offline)"
-    for left in 2 1 0; do
-        # MIT's kinit prompts on stdout, Heimdal's on stderr: both must be seen, and stderr be kept
-        {
-            { kinit -f "$principal" </dev/tty 2>&1 >&3 && echo 0 >"$work/code" || echo 1 >"$work/code"; } |
-                tee "$work/said" >&2
-        } 3>/dev/tty
-        [ "$(cat "$work/code")" != 0 ] || return 0
-        said=$(tail -n 1 "$work/said")
-        case $said in
-        *ncorrect* | *'reauthentication failed'*) ;; # the password, in MIT's and Heimdal's words
-        *'annot contact'* | *'annot find KDC'* | *'unable to reach'* | *'annot resolve'* | *'emporarily unavailable'* | *'imed out'*) die 4 "No Kerberos server of $realm can be reached ($said). $(offline)" ;;
-        *'assword has expired'* | *'assword expired'*) die 5 "Your password at $realm has expired: change it with kpasswd $principal. $(offline)" ;;
-        *'have been revoked'* | *'LOCKED'* | *'entry in '*' has expired'*) die 5 "Your account at $realm is locked, disabled or expired ($said): ask its administrators. $(offline)" ;;
-        *'not found'* | *'unknown'*) die 5 "$realm knows no $user ($said): say who you are with ./ArtifactSpy --user NAME. $(offline)" ;;
-        *) die 5 "Kerberos gives no ticket ($said): is the realm right? $(offline)" ;;
-        esac
-        [ "$left" = 0 ] || printf 'That password was not right; %s more.\n' "$([ "$left" = 1 ] && echo 'one try' || echo 'two tries')" >&2
-    done
-    die 5 "That password was not right either. $(offline)"
-}
-
 # What is here
 
 list() { # FILE...: those that exist
@@ -403,8 +333,8 @@ login() {
     fi
     have_ticket
     # Try it while there is a terminal, in which ssh asks about a host key that it does not know
-    code=0 doing=asking
-    with_ssh "$account@$host" true </dev/null >/dev/null 2>"$work/said" || code=$?
+    doing=asking
+    hear "$words_limit" with_ssh "$account@$host" true </dev/null >/dev/null
     [ "$code" = 0 ] || give_up "$(offline)"
 }
 
@@ -435,7 +365,8 @@ hold() { # opens the connection that all calls share, so that whatever the host 
 connect() { # until standard input ends, which it does however the window ends, or the connection breaks
     [ -n "$host" ] || return 0
     [ -n "$socket" ] || die 2 'connect needs the name of a socket in ARTIFACTSPY_SOCKET.'
-    if [ -n "${ARTIFACTSPY_QUICK:-}" ] && [ -n "$(list "$data"/chunks/*.tar.gz)" ] && needs_ticket && klist -s; then
+    if [ -n "${ARTIFACTSPY_QUICK:-}" ] && [ -n "$(list "$data"/chunks/*.tar.gz)" ] &&
+        needs_ticket && klist -s && is_forwardable; then
         asking=no # the window opens at once, and finds out by itself whether the host can be reached
         echo open
     elif [ "$asking" = yes ]; then

@@ -209,8 +209,9 @@ class Sync:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE)
+            if process.stdout is not None:  # else nobody sees what it says when it is ended
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(GRACE)
             _end(process)
 
     def call(self, verb: str) -> tuple[int, str]:

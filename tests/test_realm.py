@@ -734,6 +734,23 @@ def test_by_hand_a_host_that_asks_is_answered_once_a_call(come_in, door, site, h
     assert terminal.exitstatus == 0
 
 
+def test_closing_again_while_kerberos_asks_ends_it(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub).open_window()
+    program.label("6")
+    (begin.home / "ticket").unlink()
+    site.stop_sshd()
+    site.start_sshd()
+    program.screen.close_window(program.window)
+    program.terminal.expect_exact(f"Password for {USER}@{REALM}: ")
+    pass_time(1.1)  # less may be the second half of a double click
+    began = time.monotonic()
+    program.screen.close_window(program.window)
+    assert program.end() == 1
+    assert time.monotonic() - began < 8
+    assert list((program.data / "labels" / "waiting").iterdir())
+
+
 def test_an_unknown_host_key_is_asked_about_in_the_terminal(begin, site, hub):
     site.known_hosts.write_text("")
     site.get_ticket(begin.home)
