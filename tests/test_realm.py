@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -523,7 +524,28 @@ def test_a_greeting_before_a_file_is_no_part_of_it(site, hub, tmp_path):
     assert laptop.chunks() == ["chunk--00001--drop0.tar.gz"]
 
 
-def test_a_hub_that_sends_without_end_is_cut_off_over_ssh(laptop, hub):
+@pytest.fixture
+def held(laptop):
+    """Hold a connection open, as the program does, and share it."""
+    folder = tempfile.mkdtemp(prefix=f"artifactspy-{os.getpid()}-", dir="/tmp")
+    laptop.environment["ARTIFACTSPY_SOCKET"] = f"{folder}/ssh"
+    connection = subprocess.Popen(
+        laptop.command("connect"),
+        env=laptop.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert connection.stdout.readline() == b"open\n"
+    yield
+    connection.stdin.close()
+    assert connection.wait(10) == 0
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("way", ["a connection a call", "one held open"])
+def test_a_hub_that_sends_without_end_is_cut_off_over_ssh(request, laptop, hub, way):
+    if way == "one held open":
+        request.getfixturevalue("held")
     (path,) = hub.glob("chunks/*.tar.gz")
     path.unlink()
     os.mkfifo(path)
