@@ -288,6 +288,7 @@ give_up_ssh() { # WHAT-IS-SAFE: ssh's 255 stands for nearly everything, so the t
     fi
     case $(cat "$work/said") in
     *'ermission denied ('* | *'Too many authentication failures'*)
+        [ "$asking" = yes ] || needs_ticket || said="$said: a password or a code can only be given in a terminal"
         die 5 "$host does not let $account in (${said:-no reason given}). $1"
         ;;
     *'ermission denied'*)

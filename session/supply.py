@@ -168,21 +168,22 @@ class Supply:
         done = threading.Event()
         threading.Thread(target=self._watch, args=[done], daemon=True).start()
         try:
-            result = self._sync.call("fetch")
+            result = self._call("fetch")
         except OSError as error:  # sync.sh could not be started: tell, and try again later
             result = 1, f"sync.sh cannot be run ({error.strerror}); nothing is lost."
         finally:
             done.set()
-        if result[0] in (0, NOTHING_LEFT):
-            self._remember()
         self._deliver(self._fetched, *result)
 
-    def _remember(self) -> None:
-        """Keep hub and user, now that the hub has answered: what never worked is not kept."""
-        try:
-            self._sync.remember()
-        except SessionError as error:
-            self._deliver(self._say, str(error))
+    def _call(self, verb: str) -> tuple[int, str]:
+        """Call sync.sh; once the hub has answered, hub and user are kept for the next time."""
+        status, said = self._sync.call(verb)
+        if status in (0, NOTHING_LEFT):
+            try:
+                self._sync.remember()
+            except SessionError as error:
+                self._deliver(self._say, str(error))
+        return status, said
 
     def _watch(self, done: threading.Event) -> None:
         """Tell how much of a chunk has arrived: its size is in the name that it has till then."""
@@ -199,7 +200,7 @@ class Supply:
     def send_earlier(self) -> None:
         """Send what earlier sessions left."""
         if self._folder.has_waiting():
-            status, said = self._sync.call("upload")
+            status, said = self._call("upload")
             if status:
                 self._deliver(self._say, said)
 
@@ -207,11 +208,11 @@ class Supply:
         """Send what is here, asking for a password if need be; return code and sentence."""
         if not self._folder.has_waiting():
             return 0, ""
-        status, said = self._sync.call("upload")
+        status, said = self._call("upload")
         if status == NO_TICKET and has_terminal():
             self._deliver(
                 self._say, "The terminal may ask you to log in; Ctrl+C there leaves it for later."
             )
             if self._sync.login() == 0:
-                status, said = self._sync.call("upload")
+                status, said = self._call("upload")
         return status, said

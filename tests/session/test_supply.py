@@ -10,6 +10,9 @@ from conftest import put, triplets
 import stamps
 from look import Look
 from session import supply
+from session.folder import Folder
+from session.settings import Settings, stored
+from session.sync import Sync
 
 
 def test_no_second_fetch_begins_while_what_the_first_brought_is_opened(desk, tmp_path, monkeypatch):
@@ -102,3 +105,23 @@ def test_how_much_of_a_chunk_has_arrived_is_told(desk, hub):
     os.close(line)
     subject.session.show_as(60, Look())
     subject.pump(lambda: subject.session.page().pictures)
+
+
+def test_hub_and_user_are_remembered_once_the_hub_has_answered(tmp_path, hub):
+    data = tmp_path / "data"
+    data.mkdir()
+    given = {"hub": str(hub), "user": "ann"}
+    chosen = Settings(data, data, str(hub), "ann", "none", "", False, 0, given=given)
+    sync = Sync(chosen)
+    subject = supply.Supply(
+        sync,
+        Folder(data, "ann"),
+        *(lambda *_: None for _ in range(6)),
+    )
+    script = hub / "hub"
+    script.rename(hub / "real-hub")
+    assert subject._call("fetch")[0] == 7
+    assert sync.forgets and not stored(data / "settings.ini")
+    (hub / "real-hub").rename(script)
+    assert subject._call("fetch")[0] == 0
+    assert stored(data / "settings.ini") == given and not sync.forgets
