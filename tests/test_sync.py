@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
@@ -610,22 +611,28 @@ def test_asking_for_a_folder_that_is_not_there_makes_none(sync, tmp_path, hub):
     [
         "trap '' TERM; while :; do sleep 0.1; done",
         "kill -STOP $$",
-        "sh -c 'kill -STOP $$'; echo on",
+        "sh -c 'echo $$ >pid; kill -STOP $$'; echo on",
     ],
 )
 @pytest.mark.parametrize("how", ["stopped", "too long"])
-def test_whatever_hangs_is_ended_in_seconds(desk, hangs, how):
+def test_whatever_hangs_is_ended_in_seconds(desk, tmp_path, hangs, how):
     subject = desk()
     if how == "stopped":
         threading.Timer(0.3, subject.sync.stop).start()
     began = time.monotonic()
-    status, said = subject.sync.run(["sh", "-c", hangs], 60 if how == "stopped" else 0.3)
+    command = f"cd {tmp_path}; echo $$ >pid; {hangs}"
+    status, said = subject.sync.run(["sh", "-c", command], 60 if how == "stopped" else 0.3)
     assert status == 1 and "nothing is lost" in said
     assert time.monotonic() - began < GRACE + 3
+    pid = (tmp_path / "pid").read_text().strip()
+    state = Path(f"/proc/{pid}/stat")
+    wait_until(lambda: not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_a_process_that_somebody_left_behind_is_not_waited_for(desk):
+    began = time.monotonic()
     assert desk().sync.run(["sh", "-c", "setsid sleep 20 & echo done"], 60) == (0, "done")
+    assert time.monotonic() - began < 10
 
 
 def test_of_endless_words_the_last_are_kept(desk):
