@@ -80,10 +80,7 @@ settle_settings() {
     user=${ARTIFACTSPY_USER:-$(setting user)}
     [ -n "$hub" ] || die 2 'No hub is set: name it once with ./ArtifactSpy --hub [user@]host:folder.'
     case $hub in
-    ssh://*/*) # as git writes it
-        hub=${hub#ssh://}
-        hub=${hub%%/*}:/${hub#*/}
-        ;;
+    ssh://*/*) hub=${hub#ssh://} && hub=${hub%%/*}:/${hub#*/} ;; # as git writes it
     esac
     host='' folder=$hub
     case $hub in
@@ -229,8 +226,7 @@ ask_hub() { # VERB ARGUMENT...: its answer goes to $answer
     answer=$(tr -d '\r' <"$work/out" | sed -n 's/^artifactspy-1 //p' | tail -n 1)
 }
 
-# cat, since scp wants an sftp server that many hosts lack, and writes whatever a hub sends
-
+# By cat, since scp wants an sftp server that many hosts lack, and writes whatever a hub sends
 copy() { # from HUB-FILE LOCAL-FILE BYTES | to HUB-FILE LOCAL-FILE
     doing=copying code=1 full=yes
     : >"$work/said"
@@ -449,9 +445,8 @@ get() { # HUB-FILE BYTES: becomes $part
 }
 
 trim() { # COMMAND...: $part becomes what that leaves of it
-    if ! { "$@" <"$part" >"$work/trimmed" && cat "$work/trimmed" >"$part"; }; then
+    { "$@" <"$part" >"$work/trimmed" && cat "$work/trimmed" >"$part"; } ||
         die 1 "Nothing can be written to $data/chunks or $work: make room there. Nothing is lost, and the chunk stays yours."
-    fi
 }
 
 keep() { # NAME: the file that $part becomes

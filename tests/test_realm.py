@@ -87,8 +87,8 @@ class Laptop:
         folder.mkdir()
         (folder / "ssh").write_text(
             "#!/bin/sh\ncase $* in\n"
-            f"*'exec cat >'*) {{ head -c 9000; while [ ! -e '{go}' ]; do sleep 0.05; done; cat; }} |"
-            '/usr/bin/ssh "$@" ;;\n*) exec /usr/bin/ssh "$@" ;;\nesac\n'
+            f"*'exec cat >'*) {{ head -c 9000; while [ ! -e '{go}' ]; do sleep 0.05; done; cat; }}"
+            ' | /usr/bin/ssh "$@" ;;\n*) exec /usr/bin/ssh "$@" ;;\nesac\n'
         )
         (folder / "ssh").chmod(0o755)
         self.environment["PATH"] = f"{folder}:{self.environment['PATH']}"
