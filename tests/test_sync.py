@@ -7,6 +7,7 @@ import re
 import resource
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -656,3 +657,12 @@ def test_what_a_kill_left_in_the_temporary_folder_goes_with_the_next_start(tmp_p
     expected = {path.name for path in tmp_path.iterdir()} - {f"artifactspy-{gone.pid}-x"}
     tidy(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def test_each_start_tidies_the_temporary_folder(tmp_path, desk, monkeypatch):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    (tmp_path / f"artifactspy-{gone.pid}-x").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    desk()
+    assert not list(tmp_path.glob("artifactspy-*"))
