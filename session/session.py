@@ -32,6 +32,7 @@ from session.pictures import (
     Wanted,
 )
 from session.settings import Settings
+from session.skips import Skips
 from session.supply import Supply
 from session.sync import Sync
 from session.verdict import NOTHING, Truth, Verdict, Verdicts
@@ -88,6 +89,8 @@ class Session:
         Runs while a picture is on screen; the window starts it.
     comments : Comments
         Those given in this session.
+    skips : Skips
+        What is passed over, and whether that stops the sitting.
     given : dict
         Object ID -> ACTION of what was labelled in this session.
     """
@@ -127,6 +130,7 @@ class Session:
         self._begun = self._closing = False
         self._began = time.monotonic()
         self.clock, self.comments = Clock(), Comments()
+        self.skips = Skips(self._record, say)
         self.given: dict[str, str] = {}
 
     def start(self) -> None:
@@ -157,7 +161,8 @@ class Session:
         if self._closing:
             return
         if isinstance(message, Broken):
-            self._say(message.sentence)
+            self.skips.stop(message.sentence)
+            self._changed()
         elif isinstance(message, Opened):
             self._opened(message)
         elif isinstance(message, AllOpened):
@@ -165,10 +170,13 @@ class Session:
         elif isinstance(message, Drawing):
             self._pictures.take(message)
             if message.detection == self.page().detection:
+                self.skips.shown()
                 self._changed()
         else:
             self._pictures.take(message)
             self._cannot_show(message)
+        if self.skips.stopped and self._line.detection:
+            self.clock.stop(self._line.detection.objid)
 
     def _opened(self, chunk: Opened) -> None:
         if not chunk.damage:
@@ -211,9 +219,10 @@ class Session:
             self._say(f"{file} holds no stamps: the session goes on without it.")
         else:
             known = {detection.objid for detection in self._line.pages} | self._answers.keys()
-            self._skip(
+            self._answers |= self.skips.add(
                 {objid: why for objid, why in chunk.incomplete.items() if objid not in known},
                 stamps.metadata_stamp(chunk.chunk),
+                in_a_row=not chunk.objids,
             )
 
     def _all_opened(self) -> None:
@@ -252,7 +261,7 @@ class Session:
     def page(self) -> Page:
         """Return the `Page` to show now."""
         detection = self._line.detection
-        if detection is None:
+        if detection is None or self.skips.stopped:
             return Page()
         answer = self._answers.get(detection.objid)
         drawing = self._pictures.drawing(detection.objid)
@@ -275,51 +284,43 @@ class Session:
 
     def show_as(self, side: int, look: Look) -> None:
         """Ask for pictures of `side` screen pixels in a look from now on."""
-        if self._pictures.want(Wanted(side, look)):
+        if self._pictures.want(Wanted(side, look)) and not self.skips.stopped:
             self._pictures.draw(self._line.around()[:1])
 
     def read_ahead(self) -> None:
         """Have the pictures of this page and of its neighbours drawn, and forget the others."""
         self._pictures.keep(self._line.around())
-        self._pictures.draw(self._line.around())
+        if not self.skips.stopped:
+            self._pictures.draw(self._line.around())
 
     def _show(self) -> None:
         """Settle on a page that can be shown, and have it drawn."""
         self._drop_unreadable()
         page = self.page()
-        if page.detection and page.pictures is None:
+        if page.pictures:
+            self.skips.shown()
+        elif page.detection:
             self.read_ahead()
+        elif self._begun and self._line.detection is None:
+            self.skips.ended()
         self._changed()
 
     def _drop_unreadable(self) -> None:
         """Take pages that cannot be shown off the line, beginning with this one."""
         unreadable = self._pictures.unreadable
-        while (detection := self._line.detection) and detection.objid in unreadable:
+        while (
+            not self.skips.stopped
+            and (detection := self._line.detection)
+            and detection.objid in unreadable
+        ):
             answered = detection.objid in self._answers
             self._line.drop(answered)
             reason = unreadable[detection.objid]
             if reason == self._gone.get(detection.chunk):  # no word on the stamps themselves
                 del unreadable[detection.objid]
             elif not answered:
-                self._skip({detection.objid: reason}, stamps.metadata_stamp(detection.chunk))
-
-    def _skip(self, reasons: dict[str, str], stamp: str) -> None:
-        """Write Skipped rows, at the latest together with the next label."""
-        if not reasons:
-            return
-        for objid, why in reasons.items():
-            log.warning("%s of %s is skipped: %s", objid, stamp, why)
-            self._answers[objid] = labelfile.row(
-                objid, labels.SKIPPED, labelfile.shorten(why), stamp
-            )
-            self._record.owe(self._answers[objid])
-        one = next(iter(reasons))
-        what = f"{one} is" if len(reasons) == 1 else f"{len(reasons)} detections are"
-        self._say(f"{what} passed over, the stamps cannot be shown: {reasons[one]}.")
-        try:
-            self._record.append()
-        except labelfile.LabelError as error:
-            self._say(str(error))
+                stamp = stamps.metadata_stamp(detection.chunk)
+                self._answers |= self.skips.add({detection.objid: reason}, stamp)
 
     # What the person does
 
@@ -373,9 +374,16 @@ class Session:
         """Go to the last page that was seen."""
         self._turn(self._line.seen_ahead)
 
+    def go_on(self) -> bool:
+        """Go on though stamps in a row cannot be shown; tell whether that was the question."""
+        if not self.skips.go_on():
+            return False
+        self._show()
+        return True
+
     def _turn(self, pages: int) -> bool:
         before = self._line.detection
-        if not self._line.turn(pages):
+        if self.skips.stopped or not self._line.turn(pages):
             return False
         if before:
             self.clock.stop(before.objid)

@@ -49,7 +49,8 @@ class Lines:
         if text and self._layout:
             box = self._layout.across
             self._across.configure(wraplength=box.width - 2 * self._layout.unit)
-            put(self._across, box)
+            more = max(0, self._across.winfo_reqheight() + self._layout.unit - box.height)
+            put(self._across, box._replace(y=box.y - more // 2, height=box.height + more))
         else:
             put(self._across, None)
 
@@ -86,6 +87,8 @@ def answer_text(answer: labelfile.Row) -> str:
 
 def nothing_text(session: Session) -> str:
     """Tell why there is nothing to label at the moment, and what to do."""
+    if session.skips.stopped:
+        return session.skips.stopped
     if not session.supply.exhausted:
         text = f"{session.supply.reason}\n{session.supply.text}".strip()
         return text[:1].upper() + text[1:]

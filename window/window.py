@@ -164,6 +164,8 @@ class Window:
         self._panel.show_objid(objid)
         self._panel.show_tools(self.appearance.in_use(), self.appearance.is_usual)
         self._lines.say_across("" if page.detection else nothing_text(self.session))
+        if self.session.skips.stopped and not self._comment:
+            self.root.focus_set()  # Enter answers that, and presses no button
         self.root.update_idletasks()
         if page.pictures:
             if new:
@@ -257,7 +259,9 @@ class Window:
             self._look_again()
 
     def go_on(self) -> None:
-        """Keep the label that a detection has, and go one page on."""
+        """Keep the label that a detection has and go one page on, or pass over what must be."""
+        if self._closing or self.session.go_on():
+            return
         if self.session.page().answer:
             self.forward()
 

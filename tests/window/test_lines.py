@@ -125,5 +125,7 @@ def test_where_there_is_nothing_to_label_it_says_why(exhausted, given, practice,
         exhausted=exhausted, reason="the hub is away.", text="next try at 12:00:00"
     )
     settings = SimpleNamespace(practice=practice)
-    told = nothing_text(SimpleNamespace(supply=supply, given=given, settings=settings))
+    session = SimpleNamespace(supply=supply, given=given, settings=settings)
+    session.skips = SimpleNamespace(stopped="")
+    told = nothing_text(session)
     assert told.endswith(text)
