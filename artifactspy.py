@@ -16,6 +16,7 @@ import os
 import queue
 import signal
 import sys
+import termios
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ from pathlib import Path
 from session.folder import take_lock
 from session.settings import ROOT, SessionError, Settings, choose, stored
 from session.sync import INTERRUPTED, Sync, has_terminal
-from window.window import Window, open_display
+from window.screen import open_display, when_lost
+from window.window import Window
 
 VERSION = "0.1.0"
 LOG_LIMIT = 1 << 20  # bytes
@@ -164,19 +166,43 @@ def hold(chosen: Settings) -> int:
         if chosen.remote and has_terminal() and sync.login(quick=True) == INTERRUPTED:
             raise KeyboardInterrupt
         window = Window(root, chosen, stored(chosen.home / "settings.ini"), sync, terminal.tell)
+
+        def screen_lost() -> None:
+            window.close_without_screen()
+            status = _tell_end(window, sync, terminal)
+            terminal.close()
+            sync.close()
+            forget_typed()
+            os._exit(status)
+
+        threading.Thread(target=when_lost, args=[screen_lost], daemon=True).start()
         window.session.start()
         root.mainloop()
-        status, said = window.outcome
-        for line in window.session.summary():
-            terminal.tell(line)
-        if window.session.whereabouts():
-            terminal.tell(f"They are in {window.session.whereabouts()}")
-        if said and (status or not chosen.practice):
-            terminal.tell(said)
-        if sync.forgets:
-            names = " ".join(f"--{name} {value}" for name, value in chosen.given.items())
-            terminal.tell(f"The hub never answered, so that this is not remembered: {names}")
+        status = _tell_end(window, sync, terminal)
+    forget_typed()
+    return status
+
+
+def _tell_end(window: Window, sync: Sync, terminal: Terminal) -> int:
+    """Tell what the sitting came to; return the program's exit status."""
+    status, said = window.outcome
+    for line in window.session.summary():
+        terminal.tell(line)
+    if window.session.whereabouts():
+        terminal.tell(f"They are in {window.session.whereabouts()}")
+    if said and (status or not window.settings.practice):
+        terminal.tell(said)
+    if sync.forgets:
+        names = " ".join(f"--{name} {value}" for name, value in window.settings.given.items())
+        terminal.tell(f"The hub never answered, so that this is not remembered: {names}")
     return 1 if status else 0
+
+
+def forget_typed() -> None:
+    """Forget half a comment, and keys that were meant for the window: the shell comes next."""
+    if has_terminal():
+        with contextlib.suppress(termios.error):
+            termios.tcflush(0, termios.TCIFLUSH)
 
 
 def main() -> None:

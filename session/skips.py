@@ -100,9 +100,9 @@ class Skips:
         count, last = len(self._held), self._held[-1]
         what = f"{count} detections in a row" if count > 1 else last.objid
         self.stopped = (
-            f"The stamps of {what} cannot be shown ({last.comment}). The hub is told nothing until you "
-            "press Enter, which passes them over for good; if this computer may be to blame, close "
-            "the window instead: your labels are safe."
+            f"The stamps of {what} cannot be shown ({last.comment}). The hub is told nothing until "
+            "you press Enter, which passes them over for good; if this computer may be to blame, "
+            "close the window instead: your labels are safe."
         )
         self._say(self.stopped)
 

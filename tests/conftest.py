@@ -97,7 +97,10 @@ class Screen:
 
     def close(self):
         self._display.close()
-        self._server.terminate()
+        self.die()
+
+    def die(self, number=signal.SIGTERM):
+        self._server.send_signal(number)
         self._server.wait()
 
     def window(self, title):
@@ -208,7 +211,8 @@ def screen(_screen):
 class Program:
     """The program as a person starts it, on a terminal of its own."""
 
-    def __init__(self, screen, home, *options, terminal=True, data=None, env=()):
+    def __init__(self, screen, home, *options, terminal=True, data=None, env=(), then=""):
+        """Start it; on a terminal, `then` is a shell's command for when it has ended."""
         self.screen, self.home = screen, Path(home)
         self.data = data or self.home / "data"
         environment = {
@@ -223,9 +227,13 @@ class Program:
         words = ["--data", str(self.data), *map(str, options)]
         self.output = ""
         if terminal:
+            words.insert(0, str(ROOT / "ArtifactSpy"))
             self.terminal = pexpect.spawn(
-                str(ROOT / "ArtifactSpy"),
-                words,
+                *(
+                    ("/bin/sh", ["-c", f'"$0" "$@"; {then}', *words])
+                    if then
+                    else (words[0], words[1:])
+                ),
                 env=environment,
                 timeout=30,
                 encoding="utf-8",
@@ -251,7 +259,7 @@ class Program:
         practice = self.data / "practice-session"
         return practice if practice.exists() else self.data
 
-    def open_window(self, title="ArtifactSpy", picture=True):
+    def open_window(self, title="ArtifactSpy", picture=True, seconds=10):
         """Wait for the window with its first picture, and take the pointer into it."""
 
         def shown():
@@ -264,6 +272,7 @@ class Program:
         if picture:
             wait_until(
                 lambda: len(set(self.stamps_on_screen())) > 50 and self.is_painted(),
+                seconds,
                 what="the first picture",
             )
         # a window manager is not there: keys go where the pointer is

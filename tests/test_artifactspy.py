@@ -136,6 +136,25 @@ def test_a_terminal_that_is_stopped_does_not_stop_the_window(start, hub):
     assert program.close() == 0
 
 
+@pytest.mark.parametrize("typed", ["half a comm", "666", "rm -rf data\n"])
+def test_what_was_typed_for_the_window_never_reaches_the_shell(start, hub, typed):
+    """Half a comment became the beginning of the next command."""
+    asked, go = hold(hub)
+    shell = 'echo "ended: $?"; read -r rest; echo "left: [$rest]"'
+    program = start("--hub", hub, "--user", "ann", then=shell).open_window()
+    program.label("1")
+    ask_for_comment(program)
+    program.terminal.send("the beginning of")
+    program.screen.close_window(program.window)
+    wait_until(asked.exists)
+    program.terminal.send(typed)
+    go.touch()
+    program.terminal.expect("ended: 0")
+    program.terminal.sendline("")
+    program.end()
+    assert "left: []" in program.said()
+
+
 def run(*words, env=None):
     command = [sys.executable, ROOT / "artifactspy.py", *map(str, words)]
     return subprocess.run(

@@ -28,6 +28,7 @@ LATE = {  # what may be imported in a function: it is heavy, or not everywhere
     "hashlib",  # brings a library of 4 MB, which a labeller rarely needs
     "cluster.review",  # it makes chunks, which `next` needs for the expert alone
     "cluster.page",  # pictures, for who wants the page
+    "ctypes",
     "cluster.hub",  # whose syntax an old Python cannot read, which __main__ tells before
 }
 

@@ -24,8 +24,8 @@ from window.fonts import Fonts
 from window.guide import Guide
 from window.lines import Lines
 from window.panel import Panel
+from window.screen import open_display
 from window.view import View
-from window.window import open_display
 
 OBJID = "206990285"
 

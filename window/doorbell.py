@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import signal
 import sys
 import tkinter as tk
@@ -40,6 +41,12 @@ class Doorbell:
         self._calls.put((function, arguments))
         with contextlib.suppress(BlockingIOError):  # a full pipe rings as well
             os.write(self._outside, b"\0")
+
+    def answer_until(self, condition: Callable[[], bool]) -> None:
+        """Answer until a condition holds, without Tk; to be called on the window's thread."""
+        while not condition():
+            select.select([self._inside], [], [])
+            self._answer()
 
     def _answer(self, *_: object) -> None:
         for number in os.read(self._inside, 65536):

@@ -35,29 +35,6 @@ READ_AHEAD = 20  # ms after a picture is painted: earlier, decoding competes wit
 log = logging.getLogger("artifactspy")
 
 
-def open_display() -> tk.Tk:
-    """Return the root window.
-
-    Raises
-    ------
-    SessionError
-        There is no screen, or no fit Tk.
-    """
-    if tk.TkVersion < 8.6:
-        raise SessionError(
-            f"This Python's Tk is {tk.TkVersion}, which draws blank windows: 8.6 is needed. "
-            "macOS: brew install python-tk. Debian, Ubuntu: sudo apt install python3-tk. "
-            "Fedora: sudo dnf install python3-tkinter."
-        )
-    try:
-        return tk.Tk(className="ArtifactSpy")
-    except tk.TclError as error:
-        raise SessionError(
-            f"There is no screen to open a window on ({error}): run it on your own desktop, or "
-            "log in with ssh -X (macOS: with XQuartz, brew install --cask xquartz)."
-        ) from error
-
-
 class Window:
     """The labelling window.
 
@@ -100,6 +77,7 @@ class Window:
         self._comment: comment.Comment | None = None
         self._guide: Guide | None = None
         self._closing: float | None = None  # when that was asked for
+        self._ended = self._lost = False  # the labels were sent, or kept; there is no screen
         self._dress(stored.get("window", ""))
         # in this order: what is made later lies above, and comes later to Tab
         self._view = View(root, lambda text: self._lines.point(text))
@@ -177,7 +155,8 @@ class Window:
 
     def say(self, text: str, colour: str = INK) -> None:
         """Show a sentence under the buttons and in the terminal, and keep it in the log."""
-        self._lines.say(text, colour)
+        if not self._lost:
+            self._lines.say(text, colour)
         self._tell(text)
         log.info("%s", text)
 
@@ -333,8 +312,18 @@ class Window:
             self._lines.say_across(f"Sending {count} label{'s' * (count > 1)}")
             self._lines.say("Close once more to go now and send them at the next start.", DIM)
 
+    def close_without_screen(self) -> None:
+        """Send the labels and return: the screen is gone, and no widget can be touched."""
+        self._lost = True
+        if not self._closing:
+            self._closing = time.monotonic()
+            self.session.finish(self._finished)
+        self._bell.answer_until(lambda: self._ended)
+
     def _finished(self, status: int, said: str) -> None:
-        self.outcome = status, said
+        self.outcome, self._ended = (status, said), True
+        if self._lost:
+            return
         size = f"{self.root.winfo_width()}x{self.root.winfo_height()}"
         with contextlib.suppress(OSError, SessionError):
             remember(self.settings.home, window=size, **self.appearance.settings)

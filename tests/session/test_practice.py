@@ -47,7 +47,7 @@ def test_practice_begins_afresh_each_time(start):
 
 
 def test_practice_on_fresh_stamps(start):
-    program = start("--practice", "7").open_window("ArtifactSpy: practice")
+    program = start("--practice", "7").open_window("ArtifactSpy: practice", seconds=60)
     objids = {program.label("6").objid for _ in range(7)}
     with (ROOT / "data" / "practice" / "truth.csv").open(newline="") as table:
         assert not objids & {row["OBJID"] for row in csv.DictReader(table)}

@@ -1,0 +1,62 @@
+"""The screen: opened, or a sentence that says why not; and what is done when it goes away.
+
+Xlib ends the process when the X server dies, in the middle of whatever it does. It can be told to
+call somebody before, who may do all that needs no screen, and must then end the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tkinter as tk
+from collections.abc import Callable
+from typing import Any
+
+from session.settings import SessionError
+
+_kept: list[Any] = []  # what Xlib may call, which Python must not forget
+
+
+def open_display() -> tk.Tk:
+    """Return the root window.
+
+    Raises
+    ------
+    SessionError
+        There is no screen, no fit Tk, or no font.
+    """
+    if tk.TkVersion < 8.6:
+        raise SessionError(
+            f"This Python's Tk is {tk.TkVersion}, which draws blank windows: 8.6 is needed. "
+            "macOS: brew install python-tk. Debian, Ubuntu: sudo apt install python3-tk. "
+            "Fedora: sudo dnf install python3-tkinter."
+        )
+    try:
+        root = tk.Tk(className="ArtifactSpy")
+    except tk.TclError as error:
+        raise SessionError(
+            f"There is no screen to open a window on ({error}): run it on your own desktop, or "
+            "log in with ssh -X (macOS: with XQuartz, brew install --cask xquartz)."
+        ) from error
+    try:
+        root.tk.call("font", "actual", "TkDefaultFont")
+    except tk.TclError as error:
+        raise SessionError(
+            f"There is no font to write in the window with ({error}): nothing was changed, install "
+            "one. Debian, Ubuntu: sudo apt install fonts-dejavu-core. Fedora: sudo dnf install "
+            "dejavu-sans-fonts."
+        ) from error
+    return root
+
+
+def when_lost(then: Callable[[], None]) -> None:
+    """Call a function when the X server goes away; it touches no widget, and ends the process.
+
+    Where Tk draws without Xlib, or has its own copy inside, nothing is called. Any thread may ask.
+    """
+    import ctypes  # which numpy imports anyway, and the window does not wait for
+
+    with contextlib.suppress(OSError, AttributeError):
+        xlib = ctypes.CDLL("libX11.so.6", mode=os.RTLD_NOLOAD)
+        _kept[:] = xlib, ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda _: then())
+        xlib.XSetIOErrorHandler(_kept[1])
