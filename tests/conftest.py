@@ -62,6 +62,12 @@ def wait_until(condition, seconds=10, what="it"):
         time.sleep(0.005)
 
 
+def midnight_in(seconds):
+    """Return a time zone in which it is midnight in so many seconds."""
+    east = (-int(time.time()) - seconds) % 86400  # seconds east of Greenwich
+    return f"AAA-{east // 3600}:{east % 3600 // 60:02d}:{east % 60:02d}"
+
+
 class Screen:
     """A virtual screen, and hands on its keyboard and mouse."""
 
@@ -131,6 +137,19 @@ class Screen:
             xtest.fake_input(self._display, X.KeyRelease, code)
             if shifted:
                 xtest.fake_input(self._display, X.KeyRelease, shift)
+        self._display.sync()
+
+    def use_keyboard(self, *words):
+        """Lay the keys out in another way, as setxkbmap has it: "fr", say."""
+        subprocess.run(["setxkbmap", "-display", self.name, *words], check=True)
+
+    def press_place(self, code, *modifiers):
+        """Press the key at a place, by X's keycode, with others held by their X names."""
+        held = [self._display.keysym_to_keycode(XK.string_to_keysym(name)) for name in modifiers]
+        for each in (*held, code):
+            xtest.fake_input(self._display, X.KeyPress, each)
+        for each in (code, *held[::-1]):
+            xtest.fake_input(self._display, X.KeyRelease, each)
         self._display.sync()
 
     def repeat(self, name):
@@ -379,6 +398,22 @@ def start(screen, tmp_path):
     yield begin
     for program in running:
         program.kill()
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """Start the program on a screen of its own, which may go away, or be another's keyboard."""
+    begun = []
+
+    def begin(*options, width=1280, height=700, dpi=96, home=tmp_path, **how):
+        screen = Screen(width, height, dpi)
+        begun.append((screen, Program(screen, home, *options, **how)))
+        return begun[-1][1]
+
+    yield begin
+    for screen, program in begun:
+        program.kill()
+        screen.die(signal.SIGKILL)
 
 
 def cluster(*words, check=True):

@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import labels
 from window.button import Button
+from window.presses import meaning
 
 RELEASE = 20  # ms; auto-repeat sends release and press together, no finger is that fast
-OTHERS = 0x4C  # Control, Command and the like are the window manager's; Shift and the locks are not
 
 
 class Key(NamedTuple):
     """What some keys do, and how the window and Help offer it."""
 
-    names: tuple[str, ...]  # X's names of the keys, or the characters they type
+    names: tuple[str, ...]  # what `presses.meaning` says of them
     action: str  # a method of `window.window.Window`, or after a dot of one of its parts
     shown: str
     what: str  # for Help
@@ -48,7 +48,13 @@ KEYS = (
         "Blink",
     ),
     Key(("s", "S"), "appearance.next_scaling", "s", "the next scaling", "Scaling"),
-    Key(("i", "I"), "appearance.invert", "i", "bright pixels dark", "Invert"),
+    Key(
+        ("i", "I", "idotless", "Iabovedot"),
+        "appearance.invert",
+        "i",
+        "bright pixels dark",
+        "Invert",
+    ),
     Key(
         ("m", "M"),
         "appearance.toggle_marks",
@@ -60,7 +66,7 @@ KEYS = (
     Key((".", "period"), "appearance.brighter", ".", "more brightness", repeats=True),
     Key(("plus", "equal", "KP_Add"), "appearance.harder", "+", "more contrast", repeats=True),
     Key(("minus", "KP_Subtract"), "appearance.softer", "-", "less contrast", repeats=True),
-    Key(("0", "KP_0"), "appearance.reset", "0", "all that changes the look as it was", "Reset"),
+    Key(("0",), "appearance.reset", "0", "all that changes the look as it was", "Reset"),
     Key(("p", "P"), "save_card", "p", "save a picture card of the detection, to post", "Picture"),
     Key(("c", "C"), "copy", "c", "copy the Object ID; so does a click on it"),
     Key(("question", "F1"), "help", "?, F1", "open and close this window"),
@@ -103,6 +109,7 @@ class Keyboard:
         self, root: tk.Tk, act: Callable[[str], object], press: Callable[[str], object]
     ) -> None:
         self._root, self._act, self._press = root, act, press
+        self._aqua = root.tk.call("tk", "windowingsystem") == "aqua"
         self._held: dict[int, str | None] = {}  # keycode -> timer of a release not believed yet
         self._released: dict[int, int] = {}  # keycode -> when, by the X server's clock in ms
         self._owed: dict[int, str] = {}  # keycode -> the action for when it is up
@@ -121,8 +128,8 @@ class Keyboard:
         if pending:
             self._root.after_cancel(pending)
         self._held[code] = None
-        if not int(event.state) & OTHERS:
-            self._do(code, event.keysym, event.char, repeated)
+        name = meaning(event.keysym, event.char, code, int(event.state), self._aqua)
+        self._do(code, name, repeated)
 
     def _key_released(self, event: tk.Event[tk.Misc]) -> None:
         self._released[event.keycode] = event.time
@@ -135,9 +142,9 @@ class Keyboard:
             if keycode in self._owed:
                 self._act(self._owed.pop(keycode))
 
-    def _do(self, code: int, keysym: str, char: str, repeated: bool) -> None:
-        focus, key = self._root.focus_get(), PRESSES.get(keysym)
-        if keysym in ("Return", "KP_Enter", "space") and isinstance(focus, Button):
+    def _do(self, code: int, name: str, repeated: bool) -> None:
+        focus, key = self._root.focus_get(), PRESSES.get(name)
+        if name in ("Return", "KP_Enter", "space") and isinstance(focus, Button):
             if not repeated:
                 focus.invoke()
         elif key and key.release and key.release not in self._owed.values():
@@ -145,5 +152,5 @@ class Keyboard:
             self._act(key.action)
         elif key and (key.repeats or not repeated):
             self._act(key.action)
-        elif not repeated and char in LABELS:
-            self._press(LABELS[char])
+        elif not repeated and name in LABELS:
+            self._press(LABELS[name])

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import pytest
 from conftest import verified
 from onscreen import SHADES, await_shades, pass_time, plain_triplets, shades, swapped, tap
 
@@ -84,6 +85,36 @@ def test_a_toggle_that_is_held_down_acts_once(begin):
         assert shades(program) == inverted
     tap(program, "i")
     assert shades(program) == inverted
+
+
+@pytest.mark.parametrize("modifier", ["Control_L", "Alt_L", "Super_L"])
+def test_a_shortcut_of_the_desktop_labels_nothing(begin, modifier):
+    program = begin(plain_triplets())
+    pass_time(GUARD)
+    for code in (10, 15, 19, 31):  # 1, 6, 0, i
+        program.screen.press_place(code, modifier)
+        pass_time(0.05)
+    tap(program, "i")  # after all these this one is known to have come through
+    await_shades(program, tuple(255 - shade for shade in SHADES))
+    assert not program.rows()
+
+
+def test_caps_lock_changes_nothing(begin):
+    program = begin(plain_triplets())
+    program.screen.key("Caps_Lock")
+    try:
+        program.screen.key("b", up=False)
+        await_shades(program, swapped(SHADES))
+        program.screen.key("b", down=False)
+        await_shades(program, SHADES)  # with B it would go on
+        assert program.label("6").action == "Good"
+        after = tuple(shade + 10 for shade in SHADES)
+        program.screen.press_place(56, "Shift_L")  # B
+        for _ in range(2):
+            await_shades(program, swapped(after))
+            await_shades(program, after)
+    finally:
+        program.screen.key("Caps_Lock")
 
 
 def test_every_key_does_one_thing_that_the_window_or_a_part_of_it_can():

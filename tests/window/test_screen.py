@@ -5,30 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, Program, Screen, hold, verified, wait_until
+from conftest import ROOT, Screen, hold, verified, wait_until
 from onscreen import ask_for_comment
 
 
-@pytest.fixture
-def own(tmp_path):
-    """Start the program on a screen that can go away."""
-    screens, programs = [], []
-
-    def begin(*options, **how):
-        screens.append(Screen(1280, 700))
-        programs.append(Program(screens[-1], tmp_path, *options, **how))
-        return programs[-1]
-
-    yield begin
-    for program in programs:
-        program.kill()
-    for screen in screens:
-        screen.die(signal.SIGKILL)
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_when_the_screen_goes_the_labels_are_sent_all_the_same(own, hub, number):
-    program = own("--hub", hub, "--user", "ann").open_window()
+def test_when_the_screen_goes_the_labels_are_sent_all_the_same(alone, hub, number):
+    program = alone("--hub", hub, "--user", "ann").open_window()
     rows = [program.label(key) for key in "16"]
     program.screen.die(number)
     assert program.end() == 0
@@ -37,8 +20,8 @@ def test_when_the_screen_goes_the_labels_are_sent_all_the_same(own, hub, number)
     assert "Traceback" not in program.said() and not list(program.data.glob("labels/open/*"))
 
 
-def test_when_the_screen_goes_and_the_hub_is_away_the_labels_wait_and_it_says_so(own, hub):
-    program = own("--hub", hub, "--user", "ann").open_window()
+def test_when_the_screen_goes_and_the_hub_is_away_the_labels_wait_and_it_says_so(alone, hub):
+    program = alone("--hub", hub, "--user", "ann").open_window()
     program.label("6")
     ask_for_comment(program)
     program.terminal.send("half a comm")
@@ -49,9 +32,9 @@ def test_when_the_screen_goes_and_the_hub_is_away_the_labels_wait_and_it_says_so
     assert "The labels are safe in" in program.said()
 
 
-def test_when_the_screen_goes_while_the_labels_are_being_sent_they_are_sent_once(own, hub):
+def test_when_the_screen_goes_while_the_labels_are_being_sent_they_are_sent_once(alone, hub):
     asked, go = hold(hub)
-    program = own("--hub", hub, "--user", "ann").open_window()
+    program = alone("--hub", hub, "--user", "ann").open_window()
     row = program.label("6")
     program.screen.close_window(program.window)
     wait_until(asked.exists)

@@ -1,0 +1,67 @@
+"""What a press stands for on whatever keyboard: by what it types, else by where the key lies.
+
+On some keyboards the digits need Shift (French, Czech), on others no key types a Latin letter
+(Cyrillic, Greek, Persian): there the digit row without Shift counts as 1 to 0, and a letter of
+another script as that of the same place on a US keyboard. What types a digit is that digit.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+SHIFT = 0x01  # a bit of an event's state; Caps Lock is 0x02, and changes nothing here
+# Control, Alt and Super are the window manager's, and on macOS Control and Command. There 0x40 says
+# that it is an arrow, End or a function key.
+OTHERS, OTHERS_AQUA = 0x4C, 0x0C
+LEVELS, LEVELS_AQUA = 0xA0, 0x10  # AltGr and the like, Option: the key types something further
+
+
+def _places(*rows: tuple[int, str]) -> dict[int, str]:
+    return {first + i: typed for first, row in rows for i, typed in enumerate(row)}
+
+
+X = _places((10, "1234567890"), (24, "qwertyuiop"), (38, "asdfghjkl"), (52, "zxcvbnm,."))
+AQUA = _places(  # the virtual keys of macOS
+    *((18, "1234"), (22, "65"), (25, "9"), (26, "7"), (28, "80")),
+    *((0, "asdfhgzxcv"), (11, "bqweryt"), (31, "ou"), (34, "ip"), (37, "lj"), (40, "k")),
+    *((43, ","), (45, "nm.")),
+)
+
+
+def meaning(keysym: str, char: str, keycode: int, state: int, aqua: bool = False) -> str:
+    """Return what a press stands for.
+
+    Parameters
+    ----------
+    keysym, char, keycode, state
+        As Tk has them of an event.
+    aqua
+        Whether this Tk draws on macOS by itself, without X.
+
+    Returns
+    -------
+    str
+        A digit or letter as a US keyboard types it, capital with Shift alone, or X's name of the
+        key. Empty if it is not ours: a shortcut of the window manager, say.
+    """
+    if state & (OTHERS_AQUA if aqua else OTHERS):
+        return ""
+    typed = char if len(char) == 1 else keysym if len(keysym) == 1 else ""
+    if typed.isdecimal():
+        return str(unicodedata.decimal(typed))
+    if aqua:  # the upper bits, of which Tk until 8.6.10 had another idea
+        keycode = keycode >> 24 or keycode >> 16 & 0xFF
+    place = (AQUA if aqua else X).get(keycode, "")
+    if state & (LEVELS_AQUA if aqua else LEVELS):
+        place = ""
+    shifted = state & SHIFT
+    if place.isdecimal() and not shifted:
+        return place
+    name = place if place and not place.isdecimal() and _is_foreign(typed) else keysym
+    return name if len(name) > 1 else name.upper() if shifted else name.lower()
+
+
+def _is_foreign(typed: str) -> bool:
+    """Tell whether a character belongs to another script than Latin: no symbol, and no µ or ª."""
+    kind = typed > "\u024f" and unicodedata.category(typed)[0]
+    return kind in ("L", "M", "C") and not unicodedata.name(typed, "").startswith("LATIN")
