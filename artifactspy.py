@@ -13,6 +13,7 @@ import contextlib
 import io
 import logging
 import os
+import pwd
 import queue
 import signal
 import sys
@@ -21,6 +22,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import disk
 from session.folder import take_lock
 from session.settings import ROOT, SessionError, Settings, choose, stored
 from session.sync import INTERRUPTED, Sync, has_terminal
@@ -29,6 +31,7 @@ from window.window import Window
 
 VERSION = "0.1.0"
 LOG_LIMIT = 1 << 20  # bytes
+REFUSED = 7  # sync.sh's exit code: the hub says no
 log = logging.getLogger("artifactspy")
 
 
@@ -107,6 +110,12 @@ def _practice_count(text: str) -> int:
     return int(text)
 
 
+class _Log(logging.FileHandler):
+    def _open(self) -> io.TextIOWrapper:
+        name, kind = self.baseFilename, "backslashreplace"  # of a file name that is no text
+        return open(name, "a", encoding="utf-8", errors=kind, opener=disk.private)
+
+
 def start_log(home: Path) -> None:
     """Send what is worth telling a developer to ``artifactspy.log``; one of 1 MB is put aside.
 
@@ -117,7 +126,7 @@ def start_log(home: Path) -> None:
     with contextlib.suppress(OSError):
         if path.stat().st_size > LOG_LIMIT:
             path.replace(home / "artifactspy.log.1")
-    handler = logging.FileHandler(path, delay=True)
+    handler = _Log(path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -165,6 +174,8 @@ def hold(chosen: Settings) -> int:
         # where that fails it says why, and the session is one without a network
         if chosen.remote and has_terminal() and sync.login(quick=True) == INTERRUPTED:
             raise KeyboardInterrupt
+        if chosen.expert:
+            _check_expert(chosen, sync)
         window = Window(root, chosen, stored(chosen.home / "settings.ini"), sync, terminal.tell)
 
         def screen_lost() -> None:
@@ -181,6 +192,25 @@ def hold(chosen: Settings) -> int:
         status = _tell_end(window, sync, terminal)
     forget_typed()
     return status
+
+
+def _check_expert(chosen: Settings, sync: Sync) -> None:
+    """Refuse whoever is not the hub's owner, before the window opens and as far as that is known.
+
+    Another machine's hub is asked if there is nothing to label yet: then it is asked for stamps
+    anyway, and a person who has some gets the same answer in the window.
+    """
+    refusal = ""
+    if not chosen.remote:
+        with contextlib.suppress(OSError, KeyError):
+            owner = pwd.getpwuid(os.stat(chosen.hub).st_uid).pw_name
+            if (owner, owner) != (chosen.user, pwd.getpwuid(os.getuid()).pw_name):
+                refusal = f"Only {owner}, who owns this hub, can label as its expert"
+    elif not any(chosen.data.glob("chunks/*.tar.gz")):
+        status, said = sync.call("fetch")
+        refusal = said if status == REFUSED else ""
+    if refusal:
+        raise SessionError(f"{refusal.rstrip('.')}: start without --expert, nothing was changed.")
 
 
 def _tell_end(window: Window, sync: Sync, terminal: Terminal) -> int:

@@ -107,6 +107,19 @@ def _write(path: Path, flag: int, data: bytes, mode: int) -> None:
         os.fsync(descriptor)
 
 
+def private(path: str, flags: int) -> int:
+    """Open a file, as an opener of `open`: made by this, it is its owner's alone."""
+    return os.open(path, flags, 0o600)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that lack, for its owner alone, whatever the umask."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            folder.mkdir(0o700)
+
+
 def sync_folder(folder: str | Path) -> None:
     """Make the names in a folder survive a power cut, where its file system knows how."""
     with contextlib.suppress(OSError):  # AFS and some network mounts refuse to sync a folder

@@ -48,8 +48,8 @@ def save(
     said = labels.title(answer.action) if answer else "not labelled yet"
     comment = answer.comment if answer else ""
     try:
-        folder.mkdir(exist_ok=True)
-        disk.write_whole(path, draw(triplet, look, objid, said, comment, about))
+        disk.make_private(folder)
+        disk.write_whole(path, draw(triplet, look, objid, said, comment, about), 0o600)
     except OSError as error:
         return f"No picture: {folder} says {error.strerror!r}."
     return f"Picture: {path}"

@@ -1,9 +1,11 @@
-"""How long each detection was on screen, and how fast a person is."""
+"""How long each detection was on screen, how fast a person is, and what was done today."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable
+from datetime import date, datetime
 
 _LATEST = 21  # labels, of which the pace is the median: a pause must not count
 _ENOUGH = 5  # labels, from which on there is a pace
@@ -48,3 +50,32 @@ class Clock:
             return None
         middle = sorted(self._latest)[len(self._latest) // 2]
         return 60 / middle if middle else None
+
+
+def midnight() -> float:
+    """Return when today began, local time, in seconds since 1970."""
+    return datetime.combine(date.today(), datetime.min.time()).timestamp()
+
+
+class Today:
+    """The detections that were labelled today: since midnight, local time."""
+
+    def __init__(self) -> None:
+        self._began = midnight()
+        self._objids: set[str] = set()
+
+    def add(self, objids: Iterable[str]) -> None:
+        """Count detections that were labelled today; each counts once."""
+        self._turn()
+        self._objids.update(objids)
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        self._turn()
+        return len(self._objids)
+
+    def _turn(self) -> None:
+        if self._began != midnight():
+            self._began = midnight()
+            self._objids.clear()

@@ -12,12 +12,13 @@ import contextlib
 import fcntl
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import IO, TypeVar
 
+import disk
 import labelfile
 import labels
+from session.clock import midnight
 from session.settings import SessionError
 
 PLACES = ("open", "waiting", "sent")
@@ -40,8 +41,8 @@ def take_lock(home: Path) -> IO[str]:
     """
     path = Path(home) / "lock"
     try:
-        Path(home).mkdir(parents=True, exist_ok=True)
-        lock = path.open("a+")  # noqa: SIM115
+        disk.make_private(Path(home))
+        lock = open(path, "a+", opener=disk.private)  # noqa: SIM115
     except OSError as error:
         raise SessionError(
             f"Nothing can be written to {home} ({error.strerror}): no label could be kept. "
@@ -76,7 +77,7 @@ class Folder:
 
     def _made(self, *names: str) -> Path:
         folder = self._data.joinpath(*names)
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make_private(folder)
         return folder
 
     def place(self, place: str) -> Path:
@@ -168,18 +169,17 @@ class Folder:
 
     def labelled_today(self) -> set[str]:
         """Return the detections that were labelled since midnight, local time."""
-        now = datetime.now().astimezone()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        since = midnight()
 
         def count(files: list[Path]) -> set[str]:
-            recent = [path for path in files if path.stat().st_mtime >= midnight]
+            recent = [path for path in files if path.stat().st_mtime >= since]
             rows = [entry for path in recent for entry in labelfile.read(path).rows]
             return {
                 entry.objid
                 for entry in rows
                 if labelfile.check(entry) is None
                 and entry.action != labels.SKIPPED
-                and labelfile.given_at(entry) >= midnight
+                and labelfile.given_at(entry) >= since
             }
 
         return self.of_label_files(count, *PLACES)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import disk
 import stamps
 from session.settings import ROOT, SessionError, Settings
 from session.verdict import Truth
@@ -46,7 +47,7 @@ def prepare(
     folder, python = chosen.data, sys.executable
     shutil.rmtree(folder, ignore_errors=True)
     for part in ("labels/open", "labels/waiting", "labels/sent", "chunks"):
-        (folder / part).mkdir(parents=True)
+        disk.make_private(folder / part)
     source = ROOT / "data" / "practice"
     commands: list[list[str | Path]] = []
     if chosen.fresh:

@@ -16,7 +16,7 @@ import labels
 import stamps
 from look import Look
 from session import card, practice, summary
-from session.clock import Clock
+from session.clock import Clock, Today
 from session.comments import Comments
 from session.folder import Folder, Record
 from session.line import Line
@@ -125,7 +125,7 @@ class Session:
         self._answers: dict[str, labelfile.Row] = {}
         self._chunks: dict[str, tuple[str, ...]] = {}  # by name, the detections
         self._gone: dict[str, str] = {}  # chunks that could not be read again -> why
-        self._today: set[str] = set()
+        self._today = Today()
         self._verdicts = Verdicts()
         self._begun = self._closing = False
         self._began = time.monotonic()
@@ -236,7 +236,7 @@ class Session:
         self._show()
 
     def _counted(self, today: set[str]) -> None:
-        self._today |= today
+        self._today.add(today)
         self._changed()
 
     def _cannot_show(self, message: Unreadable) -> None:
@@ -251,7 +251,7 @@ class Session:
     @property
     def today(self) -> int:
         """Return how many detections were labelled today, in earlier sessions too."""
-        return len(self._today)
+        return self._today.count
 
     @property
     def next_ready(self) -> bool:
@@ -355,7 +355,7 @@ class Session:
             self.clock.start()
             raise
         self._line.answered(first=objid not in self._answers)
-        self._today.add(objid)
+        self._today.add([objid])
         self._answers[objid] = entry
         self.given[objid] = name
         self.clock.labelled(objid)

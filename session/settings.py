@@ -104,7 +104,7 @@ def remember(home: Path, **values: str) -> None:
     text = io.StringIO()
     parser.write(text)
     try:
-        disk.write_whole(path, text.getvalue().encode())
+        disk.write_whole(path, text.getvalue().encode(), 0o600)
     except OSError as error:
         raise SessionError(
             f"The settings cannot be kept in {path} ({error.strerror}): nothing is lost, make room "

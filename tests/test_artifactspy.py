@@ -136,6 +136,31 @@ def test_a_terminal_that_is_stopped_does_not_stop_the_window(start, hub):
     assert program.close() == 0
 
 
+def test_what_is_gathered_is_its_owners_alone_whatever_the_umask(start, hub):
+    """With a umask of 000 everyone could write the settings, which name the hub."""
+    before = os.umask(0)
+    try:
+        program = start("--hub", hub, "--user", "ann").open_window()
+    finally:
+        os.umask(before)
+    program.screen.key("p")
+    wait_until(lambda: "Picture: " in program.said())
+    program.label("6")
+    assert program.close() == 0
+    chunks = program.data / "chunks"  # what is in it is made by sync.sh
+    there = [path for path in program.data.rglob("*") if path.parent != chunks]
+    names = {path.name for path in there}
+    assert {"settings.ini", "artifactspy.log", "lock", "pictures", "open", "sent"} <= names
+    assert not [path for path in (program.data, *there) if path.stat().st_mode & 0o077]
+
+
+def test_who_does_not_own_the_hub_is_no_expert_and_it_says_so_before_the_window_opens(start, hub):
+    program = start("--hub", hub, "--user", "ann", "--expert")
+    assert program.end() == 2
+    assert "who owns this hub, can label as its expert: start without --expert" in program.said()
+    assert "Traceback" not in program.said()
+
+
 @pytest.mark.parametrize("typed", ["half a comm", "666", "rm -rf data\n"])
 def test_what_was_typed_for_the_window_never_reaches_the_shell(start, hub, typed):
     """Half a comment became the beginning of the next command."""

@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import stat
 
 import pytest
 
@@ -39,6 +40,38 @@ def test_a_dangling_link_counts_as_taken(tmp_path):
     with pytest.raises(FileExistsError):
         disk.create(tmp_path / "a", b"mine")
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("write", [disk.write_whole, disk.create])
+def test_what_is_written_is_on_the_disk_before_it_has_its_name_and_the_name_is_too(
+    tmp_path, monkeypatch, write
+):
+    """After a power cut there was a name without its content, or no name."""
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def synced(descriptor):
+        status = os.fstat(descriptor)
+        done.append("folder" if stat.S_ISDIR(status.st_mode) else f"{status.st_size} bytes")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", lambda *paths: done.append("named") or replace(*paths))
+    write(tmp_path / "a", b"content")
+    named = ["named"] if write is disk.write_whole else []
+    assert done == ["7 bytes", *named, "folder"]
+
+
+def test_what_is_made_for_its_owner_alone_is_so_whatever_the_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        disk.make_private(tmp_path / "a" / "b")
+        disk.make_private(tmp_path / "a" / "b")
+        with open(tmp_path / "a" / "file", "w", opener=disk.private):
+            pass
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b", "a/file")]
+    assert modes == [0o700, 0o700, 0o600]
 
 
 def test_on_a_full_disk_nothing_is_created(small_disk):

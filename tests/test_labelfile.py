@@ -1,6 +1,7 @@
 """The file in which no label is lost."""
 
 import csv
+import errno
 import os
 import re
 import shutil
@@ -284,6 +285,25 @@ def test_a_row_that_cannot_be_a_label_is_told_why(change, reason):
 def test_a_user_name_that_would_not_do_in_a_file_name_is_none(name):
     assert not labelfile.is_user(name)
     assert labelfile.user_of(f"{name}--2026-11-22_13-08-00.csv") is None
+
+
+def test_a_row_that_could_not_be_taken_back_is_parted_from_the_next(small_disk, monkeypatch):
+    """The next label was glued to the torn row, and both were lost."""
+    file = labelfile.LabelFile(small_disk, "ann")
+    file.append(labelfile.row("1", "Good"))
+    filler = fill(small_disk)
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    with pytest.raises(labelfile.LabelError, match="not saved"):
+        file.append(*[labelfile.row("2", "Other", "x" * 2000)] * 4)
+    filler.unlink()
+    for objid in "34":
+        file.append(labelfile.row(objid, "Good"))
+    rows, torn = labelfile.read(file.path)
+    assert [row.objid for row in rows][-2:] == ["3", "4"] and len(torn) == 1
+
+
+def refuse(*_):
+    raise OSError(errno.EIO, "Input/output error")
 
 
 def test_a_row_is_on_the_disk_before_append_returns(tmp_path):

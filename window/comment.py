@@ -121,7 +121,6 @@ class _InDialog:
         dialog.transient(root)
         # below the stamps, which the comment is about
         x, y = root.winfo_rootx() + 40, root.winfo_rooty() + int(root.winfo_height() * 0.86)
-        dialog.geometry(f"+{x}+{min(y, root.winfo_screenheight() - 220)}")
         dialog.protocol("WM_DELETE_WINDOW", self.cancel)
         style: dict[str, Any] = {"background": GROUND, "foreground": INK, "font": PLAIN}
         tk.Label(dialog, text=prompt, justify="left", **style).pack(
@@ -132,12 +131,18 @@ class _InDialog:
         )
         self._entry.pack(padx=16, pady=(4, 16))
         self._complaint = tk.Label(
-            dialog, wraplength=600, justify="left", **{**style, "foreground": BAD_NEWS}
+            dialog,
+            wraplength=root.winfo_width() // 2,
+            justify="left",
+            **{**style, "foreground": BAD_NEWS},
         )
         for key in ("<Return>", "<KP_Enter>"):
             self._entry.bind(key, lambda _: self._entered())
         self._entry.bind("<Escape>", lambda _: self.cancel())
         self._entry.focus_set()
+        dialog.update_idletasks()  # now it is known how high it is
+        y = min(y, root.winfo_screenheight() - dialog.winfo_reqheight() - 60)
+        dialog.geometry(f"+{x}+{max(0, y)}")
 
     def _entered(self) -> None:
         try:

@@ -24,7 +24,8 @@ from typing import NamedTuple
 import labels
 from window.keys import TOOLS
 
-SMALLEST, FIRST = (800, 450), (1280, 600)  # sizes of a window
+SMALLEST, FIRST = (800, 450), (1280, 600)  # sizes of a window, FIRST at USUAL dots per inch
+USUAL, FINEST = 96, 3  # beyond so many times as fine, a screen tells nonsense about itself
 BELOW = tuple(label.name for label in labels.LABELS if label.place == "below")
 BESIDE = tuple(label.name for label in labels.LABELS if label.place == "side")
 ROWS = -(-len(TOOLS) // 2)
@@ -155,9 +156,15 @@ def put(widget: tk.Widget, box: Box | None) -> None:
         widget.place_forget()
 
 
-def opening_size(stored: str, screen_width: int, screen_height: int) -> tuple[int, int]:
-    """Return the size to open with: as it was left, ``WIDTHxHEIGHT``, if the screen holds it."""
-    width, height = FIRST
+def opening_size(
+    stored: str, screen_width: int, screen_height: int, dpi: float = USUAL
+) -> tuple[int, int]:
+    """Return the size to open with: as it was left, ``WIDTHxHEIGHT``, if the screen holds it.
+
+    The first time it is as many inches wide on a fine screen as on others, so that its text is.
+    """
+    fine = min(max(1, dpi / USUAL), FINEST)
+    width, height = (round(length * fine) for length in FIRST)
     with contextlib.suppress(ValueError):
         width, height = map(int, stored.split("x"))
     width = max(SMALLEST[0], min(width, screen_width))

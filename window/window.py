@@ -91,7 +91,8 @@ class Window:
 
     def _dress(self, stored_size: str) -> None:
         root = self.root
-        size = layout.opening_size(stored_size, root.winfo_screenwidth(), root.winfo_screenheight())
+        screen = root.winfo_screenwidth(), root.winfo_screenheight(), root.winfo_fpixels("1i")
+        size = layout.opening_size(stored_size, *screen)
         root.geometry("{}x{}".format(*size))
         root.minsize(*layout.SMALLEST)
         root.configure(background=GROUND)

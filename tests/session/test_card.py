@@ -121,6 +121,21 @@ def test_a_card_tells_label_comment_and_where_it_is_from(desk, tmp_path, monkeyp
     assert all(words[3].startswith("a--x, ann, ") and " UTC" in words[3] for words in told)
 
 
+def test_a_card_tells_whom_to_ask_and_that_practice_is_simulated(desk, tmp_path, monkeypatch):
+    put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    subject = desk().open()
+    told = []
+    real = card.draw
+    monkeypatch.setattr(card, "draw", lambda *words: told.append(words[5]) or real(*words))
+    for contact, practice in (("ask@example.org", False), ("", True)):
+        subject.session.settings = subject.settings._replace(contact=contact, practice=practice)
+        subject.session.save_card()
+        subject.pump(lambda: cards(subject))
+        subject.said.clear()
+    assert told[0].endswith(" UTC. Contact: ask@example.org") and "Simulated" not in told[0]
+    assert told[1].startswith("Simulated, for practice. a--x, ann") and "Contact" not in told[1]
+
+
 def test_two_cards_within_a_second_do_not_overwrite_each_other(desk, tmp_path):
     """Of the same detection in two looks, say, the first was lost."""
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))

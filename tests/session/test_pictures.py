@@ -117,6 +117,42 @@ def test_a_chunk_that_is_still_being_read_is_not_deleted(desk, tmp_path):
     assert chunk.objids == ["1", "2"] and path.exists()
 
 
+def test_a_damaged_chunk_stays_though_all_that_can_be_read_of_it_is_dealt_with(desk, tmp_path):
+    """The rest of it, which nobody has seen, was gone with it."""
+    path = put(tmp_path, "a--x.tar.gz", triplets(range(1, 12)))
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    subject = desk().open()
+    subject.pump(lambda: subject.session._begun)
+    reader = subject.session._pictures.reader
+    readable = reader._chunks["a--x"].objids
+    assert 0 < len(readable) < 11 and reader._chunks["a--x"].damage
+    acknowledge(tmp_path, readable)
+    reader.drop_finished()
+    assert path.exists()
+
+
+def test_a_chunk_some_of_whose_rows_were_rejected_stays(desk, tmp_path):
+    path = put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
+    reader = desk().session._pictures.reader
+    rejected = acknowledge(tmp_path, ["1", "2"]).with_suffix(".rejected")
+    rejected.write_text("2\n")
+    reader.drop_finished()
+    assert path.exists()
+    rejected.unlink()
+    reader.drop_finished()
+    assert not path.exists()
+
+
+def acknowledge(tmp_path, objids):
+    """Make a label file that the hub has taken in, with labels of some detections."""
+    sent = tmp_path / "data" / "labels" / "sent"
+    sent.mkdir(parents=True, exist_ok=True)
+    file = labelfile.LabelFile(sent, "ann")
+    file.append(*[labelfile.row(objid, "Good") for objid in objids])
+    return file.path
+
+
 @pytest.mark.parametrize("name", ["a\nb--x.tar.gz", "a,\xe9--x.tar.gz"])
 def test_a_chunk_whose_name_would_spoil_the_label_file_is_passed_over(desk, tmp_path, name):
     put(tmp_path, name, triplets([1]))

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, Program, Screen, put, wait_until
-from onscreen import SHADES, await_look, code, codes, plain_triplets, scenes, seen
+from onscreen import SHADES, await_look, await_shades, code, codes, plain_triplets, scenes, seen
 
 import labels
 from look import Look
@@ -73,6 +73,26 @@ def test_the_window_is_as_large_as_it_was_left_but_never_larger_than_the_screen(
     assert "{}x{}".format(*layout.opening_size(kept, 1600, 1000)) == size
 
 
+@pytest.mark.parametrize(
+    "dpi, size",
+    [(96, "1280x600"), (192, "2560x1200"), (144, "1920x900"), (75, "1280x600")]
+    + [(1e6, "3840x1800"), (float("inf"), "3840x1800"), (float("nan"), "1280x600")],
+)
+def test_the_first_window_is_as_many_inches_wide_on_a_fine_screen(dpi, size):
+    assert "{}x{}".format(*layout.opening_size("", 3840, 2160, dpi)) == size
+
+
+def test_the_first_window_on_a_fine_screen_has_text_that_can_be_read(alone, nothing, tmp_path):
+    """On a 4K screen of 27 inches it was 7 inches wide, and its letters had 5 points."""
+    put(tmp_path, "a--own.tar.gz", plain_triplets())
+    words = "--hub", nothing, "--user", "ann"
+    program = alone(*words, width=3840, height=2160, dpi=192).open_window(picture=False)
+    await_shades(program, SHADES)
+    assert layout.fit(program.width, program.height).unit * 72 / 192 >= 9
+    assert program.width >= 3840 / 2 and program.height >= 2160 / 2
+    assert program.label("6").objid == "1"
+
+
 def test_quick_resizing_never_blanks_the_stamps_for_long_and_ends_right(begin, tmp_path):
     program = begin(plain_triplets())
     path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
@@ -101,6 +121,8 @@ def test_nothing_moves_on_a_screen_of_many_dots_per_inch(begin, nothing, tmp_pat
     home = tmp_path / "fine"
     home.mkdir()
     put(home, "a--own.tar.gz", scenes())
+    settings = home / "data" / "settings.ini"
+    settings.write_text(f"[artifactspy]\nwindow = {usual.width}x{usual.height}\n")
     screen = Screen(1600, 1000, dpi=288)
     program = None
     try:

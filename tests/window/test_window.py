@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, cluster, gif, hold, tarball, triplets, verified, wait_until
-from onscreen import SHADES, pass_time, plain_triplets
+from onscreen import SHADES, await_shades, pass_time, plain_triplets, tap
 from PIL import Image
 
 
@@ -44,6 +44,20 @@ def test_forward_goes_as_far_as_pages_were_seen(start, hub):
     # a page that was left long ago has to be read anew, and is blank until then
     wait_until(lambda: program.stamps_on_screen() == newest, what="the newest page")
     assert program.label("4").objid not in [row.objid for row in program.rows()[:3]]
+
+
+def test_forward_never_reaches_a_page_that_was_not_seen(begin):
+    program = begin(plain_triplets())
+    second = tuple(shade + 10 for shade in SHADES)
+    for key in ("Right", "End", "Return"):
+        tap(program, key)
+    assert program.label("6").objid == "1"
+    await_shades(program, second)
+    for key in ("Right", "End", "Return"):
+        tap(program, key)
+    tap(program, "i")  # after these this one is known to have come through
+    await_shades(program, tuple(255 - shade for shade in second))
+    assert program.label("6").objid == "2"
 
 
 def test_the_time_on_screen_adds_up_over_all_showings(start, hub):
