@@ -49,11 +49,11 @@ def test_forward_goes_as_far_as_pages_were_seen(start, hub):
 def test_forward_never_reaches_a_page_that_was_not_seen(begin):
     program = begin(plain_triplets())
     second = tuple(shade + 10 for shade in SHADES)
-    for key in ("Right", "End", "Return"):
+    for key in ("End", "Return", "Right"):
         tap(program, key)
     assert program.label("6").objid == "1"
     await_shades(program, second)
-    for key in ("Right", "End", "Return"):
+    for key in ("End", "Return", "Right"):
         tap(program, key)
     tap(program, "i")  # after these this one is known to have come through
     await_shades(program, tuple(255 - shade for shade in second))

@@ -1,0 +1,246 @@
+"""Faults as laptops have them: no label whose picture had gone is lost, and none counts twice."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import Desk, cluster, fill, midnight_in, put, tarball, triplets, verified, wait_until
+from onscreen import pass_time
+
+import disk
+import labelfile
+
+SEED = 20261122
+KEYS = "1234567"
+
+
+def seconds_of_presses(program, seconds):
+    """Press keys rapidly for some seconds, and return how many pictures went meanwhile."""
+    seen, before, end = [], None, time.monotonic() + seconds
+    keys = random.Random(seconds)
+    while time.monotonic() < end:
+        picture = program.difference()
+        # one that is half painted is not there a moment later
+        if picture == before and program.is_painted() and picture not in seen[-1:]:
+            seen.append(picture)
+        before = picture
+        program.screen.key(keys.choice(KEYS))
+        pass_time(0.01)
+    return max(0, len(seen) - 1)
+
+
+def test_kill_9_at_any_moment_of_rapid_presses_loses_no_label(start, tmp_path, long):
+    moments = 300 if long else 20
+    hub, dice, given = tmp_path / "hub", random.Random(SEED), {}
+    cluster("init", hub)
+    source = tarball(tmp_path / "drop.tar.gz", triplets(range(1, 10 * moments)))
+    cluster("add", hub, source, "--stamp", "first")
+    for _ in range(moments):
+        program = start("--hub", hub, "--user", "ann").open_window()
+        before = len(program.rows())
+        gone = seconds_of_presses(program, dice.uniform(0, 1.5))
+        os.kill(program.pid, signal.SIGKILL)
+        program.end()
+        program.kill()
+        # an upload that it began may be moving a file at the moment
+        wait_until(lambda p=program, n=before + gone: len(p.rows()) >= n, what="every row")
+        given.update((row.objid, row.action) for row in program.rows())
+    program = start("--hub", hub, "--user", "ann").open_window()
+    assert program.close() == 0
+    given.update((row.objid, row.action) for row in program.rows())
+    assert len(given) > moments and verified(hub) == given
+
+
+@contextlib.contextmanager
+def fault(kind, folder, place):
+    """Let nothing be written into one place of a data folder that is a small disk."""
+    if kind == "full":
+        filler = fill(folder)
+        yield
+        filler.unlink()
+    elif kind == "read-only":
+        there = folder / "labels" / place
+        there.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "--bind", there, there], check=True)
+        subprocess.run(["mount", "-o", "remount,bind,ro", there], check=True)
+        yield
+        subprocess.run(["umount", there], check=True)
+    else:  # and cannot be made again
+        away = folder / "labels" / "away"
+        away.parent.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "labels" / place).rename(away)
+        (folder / "labels" / place).write_text("a file where the folder was")
+        yield
+        (folder / "labels" / place).unlink()
+        with contextlib.suppress(FileNotFoundError):
+            away.rename(folder / "labels" / place)
+
+
+FAULTS = "full", "read-only", "removed"
+
+
+@pytest.fixture
+def on_small_disk(small_disk, tmp_path):
+    """Make desks whose data folder is a small disk."""
+    (tmp_path / "data").symlink_to(small_disk)
+    put(tmp_path, "a--x.tar.gz", triplets(range(1, 6)))
+    desks = []
+
+    def make(hub=tmp_path / "no hub"):
+        desks.append(Desk(tmp_path / "data", hub))
+        return desks[-1]
+
+    yield make
+    for made in desks:
+        made.sync.stop()
+        made.session._errands.shutdown()
+        made.session._reading.shutdown()
+
+
+@pytest.mark.parametrize(
+    "before, kind",
+    # in a folder that became read-only a file that is open already can still be written
+    [(0, "full"), (2, "full"), (0, "read-only"), (0, "removed"), (2, "removed")],
+)
+def test_a_press_that_cannot_be_kept_is_not_accepted_and_the_same_press_works_afterwards(
+    on_small_disk, small_disk, before, kind
+):
+    subject = on_small_disk().open()
+    subject.pump(lambda: subject.session._begun)
+    for _ in range(before):
+        subject.label("Good")
+    page = subject.session.page()
+    with fault(kind, small_disk, "open"):
+        with pytest.raises(labelfile.LabelError) as error:
+            # on a full disk what the file's last block holds is taken
+            for _ in range(4):
+                subject.session.label(subject.session.page().detection.objid, "Other", "x" * 1900)
+                subject.pump(lambda: subject.session.page().pictures)
+                page = subject.session.page()
+        assert str(error.value).count(". ") == 1 and "press again" in str(error.value)
+        assert subject.session.page() == page and page.pictures
+    objid = subject.session.page().detection.objid
+    subject.session.label(objid, "Other", "x" * 1900)
+    subject.close()
+    files = sorted(small_disk.glob("labels/*/*.csv"))  # one that came back waits in open/
+    rows = [row for file in files for row in labelfile.read(file).rows]
+    assert [row.objid for row in rows] == [str(n) for n in range(1, int(objid) + 1)]
+    assert not list(small_disk.glob("labels/*/*.torn"))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_labels_that_cannot_be_settled_stay_and_the_next_start_sends_them(
+    on_small_disk, small_disk, hub, kind
+):
+    subject = on_small_disk(hub).open()
+    objids = [subject.label("Good") for _ in range(2)]
+    with fault(kind, small_disk, "waiting"):
+        status, said = subject.close()
+        assert status == 1 and "The labels are on disk" in said
+    again = on_small_disk(hub).open()
+    assert again.session.page().detection.objid == "3"
+    again.pump(lambda: list(small_disk.glob("labels/*/*--*.csv")))
+    again.close()
+    rows = [row for file in small_disk.glob("labels/*/*.csv") for row in labelfile.read(file).rows]
+    assert [row.objid for row in rows] == objids
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_labels_that_cannot_be_put_among_the_sent_ones_are_at_the_hub_once(
+    start, hub, small_disk, kind
+):
+    program = start("--hub", hub, "--user", "ann", data=small_disk).open_window()
+    given = {row.objid: row.action for row in (program.label(key) for key in "16")}
+    with fault(kind, small_disk, "sent"):
+        assert program.close() == 1 or kind == "full"  # a rename needs no room
+    program = start("--hub", hub, "--user", "ann", data=small_disk).open_window()
+    wait_until(lambda: verified(hub) == given, what="the labels at the hub")
+    assert program.close() == 0
+    assert verified(hub) == given
+
+
+@pytest.fixture
+def shifted(monkeypatch):
+    """Set the clock of what writes label files, in seconds ahead of the true one."""
+    real = disk.datetime
+
+    class Clock(real):
+        @classmethod
+        def now(cls, zone=None):
+            return real.now(zone) + disk.timedelta(seconds=seconds[0])
+
+    seconds = [0.0]
+    monkeypatch.setattr(disk, "datetime", Clock)
+    monkeypatch.setattr(labelfile, "datetime", Clock)
+    return lambda ahead: seconds.__setitem__(0, ahead)
+
+
+@pytest.mark.parametrize("jump", [-7200, -0.5, 7200])
+def test_the_latest_press_counts_though_the_clock_jumps(desk, hub, shifted, jump):
+    subject = desk(hub).open()
+    first = subject.label("Good")
+    shifted(jump)
+    second = subject.label("Marginal")
+    for _ in range(2):
+        subject.session.back()
+    subject.pump(lambda: subject.session.page().pictures)
+    assert subject.label("Unsure") == first
+    assert subject.close()[0] == 0
+    shifted(0)
+    again = desk(hub).open()
+    again.session.back()
+    again.pump(lambda: again.session.page().pictures)
+    last = again.label("BadSubtraction")
+    assert again.close()[0] == 0
+    files = sorted(hub.glob("verified/*.csv"))
+    answers = labelfile.latest(files, {first, second})
+    wanted = {first: "Unsure", second: "Marginal", last: "BadSubtraction"}
+    assert {objid: row.action for objid, row in answers.items()} == wanted
+
+
+def test_two_sessions_of_one_second_on_two_laptops_both_arrive(tmp_path, hub, monkeypatch):
+    monkeypatch.setattr(disk, "time_names", lambda: iter(["2026-11-22_13-08-00"] * 2))
+    desks = [Desk(tmp_path / name, hub) for name in ("one", "two")]
+    given = {}
+    for subject in desks:
+        subject.open()
+    for subject, name in zip(desks, ("Good", "Marginal")):
+        if name == "Marginal":  # both have the same chunk: the second labels other detections
+            subject.label("Unsure")
+            subject.label("Unsure")
+        for _ in range(3):
+            given[subject.label(name)] = name
+    assert [subject.close()[0] for subject in desks] == [0, 0]
+    rows = [row for file in hub.glob("verified/*.csv") for row in labelfile.read(file).rows]
+    assert given.items() <= {(row.objid, row.action) for row in rows}
+    for subject in desks:
+        subject.session._reading.shutdown()
+        subject.session._errands.shutdown()
+
+
+def clocks_change_in(seconds, ahead):
+    """Return a time zone whose clocks are put ahead, or back, by an hour in so many seconds."""
+    then = time.gmtime(time.time() + seconds + (0 if ahead else 3600))
+    at = f"{then.tm_yday - 1}/{then.tm_hour}:{then.tm_min:02d}:{then.tm_sec:02d}"
+    other = f"{(then.tm_yday + 180) % 365}/3"
+    return f"AAA0BBB,{at},{other}" if ahead else f"AAA0BBB,{other},{at}"
+
+
+@pytest.mark.parametrize("change", ["midnight", "ahead", "back"])
+def test_a_session_over_midnight_and_over_a_change_of_the_clocks_loses_nothing(start, hub, change):
+    at = time.time() + 8
+    zone = midnight_in(8) if change == "midnight" else clocks_change_in(8, change == "ahead")
+    program = start("--hub", hub, "--user", "ann", env={"TZ": zone}).open_window()
+    rows = [program.label("6")]
+    wait_until(lambda: time.time() > at + 1, seconds=20, what=change)
+    rows.append(program.label("1"))
+    program.page_turns(lambda: program.screen.key("BackSpace"))
+    rows[1] = program.label("5")
+    assert 0 < labelfile.given_at(rows[1]) - labelfile.given_at(rows[0]) < 60
+    assert program.close() == 0
+    assert verified(hub) == {row.objid: row.action for row in rows}
