@@ -1,6 +1,6 @@
 """What is passed over, when the hub may be told, and what stops the sitting."""
 
-from conftest import cluster, put, tarball, triplets, verified, wait_until
+from conftest import cluster, fits_bytes, noise, put, tarball, triplets, verified, wait_until
 from onscreen import SHADES, await_shades, plain_triplets, tap
 
 import labelfile
@@ -121,20 +121,20 @@ def test_an_error_that_is_not_the_stamps_stops_the_sitting_and_tells_the_hub_not
 
 
 def test_a_broken_decoder_keeps_the_labels_that_were_given_before(start, tmp_path):
-    """Pictures were shown by Pillow, and then come FITS stamps, with an astropy that is broken."""
-    (tmp_path / "elsewhere" / "astropy").mkdir(parents=True)
-    module = tmp_path / "elsewhere" / "astropy" / "__init__.py"
-    module.write_text("raise ImportError('numpy.core.multiarray failed to import')\n")
-    members = {f"batch/{kind}1.fits": b"SIMPLE" for kind in ("srch", "temp", "diff")}
+    """FITS stamps were shown, and then come pictures, with a Pillow that is broken."""
+    (tmp_path / "elsewhere" / "PIL").mkdir(parents=True)
+    module = tmp_path / "elsewhere" / "PIL" / "__init__.py"
+    module.write_text("raise ImportError('cannot import name _imaging')\n")
+    members = {f"batch/{kind}8.fits": fits_bytes(noise()) for kind in ("srch", "temp", "diff")}
     hub = tmp_path / "hub"
     cluster("init", hub)
-    for name, part in (("first", triplets((8,))), ("second", members)):
+    for name, part in (("first", members), ("second", triplets((1,)))):
         cluster("add", hub, tarball(tmp_path / f"{name}.tar.gz", part), "--stamp", name)
     program = start(
         *("--hub", hub, "--user", "ann"), env={"PYTHONPATH": str(tmp_path / "elsewhere")}
     ).open_window()
     assert program.label("6").objid == "8"
-    wait_until(lambda: "multiarray failed" in program.said())
+    wait_until(lambda: "cannot import name _imaging" in program.said())
     assert program.close() == 0
     assert verified(hub) == {"8": "Good"}
 
