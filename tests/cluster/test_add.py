@@ -702,10 +702,10 @@ def test_what_an_add_that_failed_had_written_is_removed_at_once(hub, tmp_path, m
     source = drop(tmp_path / "x.tar.gz", range(100, 110))
     before = sorted(hub.rglob("*"))
 
-    def full(path, data):
+    def full(path, data, *mode):
         if "chunks.csv" in str(path):
             raise OSError(28, "No space left on device", str(path))
-        return whole(path, data)
+        return whole(path, data, *mode)
 
     whole = disk.write_whole
     monkeypatch.setattr(disk, "write_whole", full)
