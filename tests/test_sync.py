@@ -173,10 +173,11 @@ def test_where_an_evil_hub_wants_an_upload_is_no_place_of_its_choice(sync, tmp_p
     (hub / "hub").write_text(
         f"#!/bin/sh\necho 'artifactspy-1 send {place}'\necho No. >&2\nexit 6\n"
     )
-    sync("status")
+    assert sync("upload").returncode == 6  # which makes the folders
     before = {*tmp_path.rglob("*")}
     assert sync("upload").returncode == 6
     assert {*tmp_path.rglob("*")} == before and path.exists()
+    assert not list(tmp_path.rglob(".*.part"))
 
 
 def test_rows_that_the_hub_rejects_are_told_and_remembered(sync, tmp_path, hub):
