@@ -226,7 +226,10 @@ class Chunk:
             pass
 
     def _read(self) -> Iterator[str]:
-        stream = Triplets(members(self.path))
+        stamps = members(self.path)
+        if not self.keeps:  # by kind, as some archives are, all would be held till the last comes
+            stamps = ((name, data if data is None else b"") for name, data in stamps)
+        stream = Triplets(stamps)
         try:
             for objid, parts in stream:
                 large = [kind for kind in KINDS if parts[kind].data is None]

@@ -301,7 +301,7 @@ def _matrix(title: str, matrix: Ints) -> _Element:
                     str(count) if count else "·",
                     class_=kind if count else "zero",
                     style=f"--share:{count / total:.3f}",
-                    title=f"{count} of {total} {_text(name)}: {_text(names[column])}",
+                    title=f"{count} of {total} {labels.title(name)}: {labels.title(names[column])}",
                 )
             )
         rows.append(_element("tr", _element("th", _word(name), title=name, scope="row"), *cells))
@@ -355,15 +355,11 @@ def _amount(share: float, kind: str) -> _Element:
 def _label(name: str) -> _Element:
     """Return what people call a label, in its colour."""
     kind = labels.BY_NAME[name].kind if name in labels.BY_NAME else "neutral"
-    return _element("span", _text(name), class_=f"label {kind}", title=name)
-
-
-def _text(name: str) -> str:
-    return labels.BY_NAME[name].title if name in labels.BY_NAME else name
+    return _element("span", labels.title(name), class_=f"label {kind}", title=name)
 
 
 def _word(name: str) -> str:
-    return _text(name).partition(" ")[0]
+    return labels.title(name).partition(" ")[0]
 
 
 def _all_cases(findings: Findings) -> Iterator[_Element]:

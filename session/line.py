@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from session.pictures import Detection
+
+class Detection(NamedTuple):
+    """One detection of a chunk; `number` is its place in that, from 1."""
+
+    objid: str
+    chunk: str
+    number: int
 
 
 class Line:

@@ -20,6 +20,7 @@ import stamps
 from look import Look
 from session import aside, verdict
 from session.folder import Folder
+from session.line import Detection
 from session.worker import Deliver, Worker
 
 if TYPE_CHECKING:
@@ -29,14 +30,6 @@ PORTION = 4  # triplets of a chunk that are read before other pictures have thei
 HELD = 2  # chunks whose stamps stay in memory; those of others are read again
 DECODED = 4  # triplets that stay decoded: a page, the one before, the two after
 log = logging.getLogger("artifactspy")
-
-
-class Detection(NamedTuple):
-    """One detection of a chunk; `number` is its place in that, from 1."""
-
-    objid: str
-    chunk: str
-    number: int
 
 
 class Wanted(NamedTuple):
@@ -306,6 +299,10 @@ class Pictures:
     def drawing(self, objid: str) -> Drawing | None:
         """Return what was drawn of a detection last, be it in an earlier look."""
         return self._drawings.get(objid)
+
+    def forgive(self, objid: str) -> None:
+        """Forget that a detection could not be drawn: its chunk may come anew."""
+        del self.unreadable[objid]
 
     def want(self, wanted: Wanted) -> bool:
         """Draw in another way from now on; tell whether it is another."""

@@ -19,11 +19,10 @@ from session import card, practice, summary
 from session.clock import Clock, Today
 from session.comments import Comments
 from session.folder import Folder, Record
-from session.line import Line
+from session.line import Detection, Line
 from session.pictures import (
     AllOpened,
     Broken,
-    Detection,
     Drawing,
     Message,
     Opened,
@@ -117,7 +116,7 @@ class Session:
             self._errands,
             deliver,
             left=lambda: self._line.left,
-            fetched=self._pictures.read_on,
+            read_on=self._pictures.read_on,
             changed=changed,
             say=say,
         )
@@ -317,7 +316,7 @@ class Session:
             self._line.drop(answered)
             reason = unreadable[detection.objid]
             if reason == self._gone.get(detection.chunk):  # no word on the stamps themselves
-                del unreadable[detection.objid]
+                self._pictures.forgive(detection.objid)
             elif not answered:
                 stamp = stamps.metadata_stamp(detection.chunk)
                 self._answers |= self.skips.add({detection.objid: reason}, stamp)

@@ -1,6 +1,7 @@
 """When to fetch, when to try again, when to send: the supply of chunks, and the way back.
 
-Calls of sync.sh run on a thread of their own, the errands'; all else here on the window's.
+Calls of sync.sh run on a thread of their own, the errands', and another looks meanwhile how much
+has arrived; all else here is on the window's.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Supply:
         See `worker`.
     left : callable
         How many detections are left to label.
-    fetched : callable
+    read_on : callable
         Called when there is a new chunk; `all_opened` is to be called after it was opened.
     changed : callable
         Called when `text` is another.
@@ -70,12 +71,12 @@ class Supply:
         errands: Worker,
         deliver: Deliver,
         left: Callable[[], int],
-        fetched: Callable[[], None],
+        read_on: Callable[[], None],
         changed: Callable[[], None],
         say: Callable[[str], None],
     ):
         self._sync, self._folder, self._errands, self._deliver = sync, folder, errands, deliver
-        self._left, self._opening, self._changed, self._say = left, fetched, changed, say
+        self._left, self._read_on, self._changed, self._say = left, read_on, changed, say
         self.state, self.text, self.reason, self.exhausted = State.BEGINNING, "", "", False
         self._failures = self._brought = 0
         self._timer: threading.Timer | None = None
@@ -116,7 +117,7 @@ class Supply:
             self._failures, self.reason = 0, ""
         if status == 0:
             self.state, self._brought = State.OPENING, 0
-            self._opening()
+            self._read_on()
         elif self.exhausted:
             self._pause("this is the last chunk for now", RETRY[-1])
         else:

@@ -103,3 +103,19 @@ def test_importing_stamps_needs_neither_numpy_nor_pillow():
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "set()"
+
+
+def test_a_chunk_that_keeps_nothing_holds_nothing_while_it_is_read(tmp_path, monkeypatch):
+    """In an archive sorted by kind two thirds of all stamps waited for the third of their kind."""
+    members = dict(sorted(triplets(range(1, 9)).items()))
+    assert [name[6:10] for name in members][::8] == ["diff", "srch", "temp"]
+    made, real = [], stamps.Triplets
+    monkeypatch.setattr(stamps, "Triplets", lambda *words: made.append(real(*words)) or made[-1])
+    path = tarball(tmp_path / "a--x.tar.gz", members)
+    chunk = stamps.Chunk(path, at_once=False, keeps=False)
+    chunk.read(1)
+    waiting = [part for parts in made[0].left.values() for part in parts.values()]
+    assert len(waiting) == 14 and not any(part.data for part in waiting)
+    chunk.read()
+    assert len(chunk.objids) == 8 and not chunk.incomplete
+    assert len(chunk.encoded("3")["diff"].data) > 100

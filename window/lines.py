@@ -80,9 +80,8 @@ def status_text(session: Session, last: str) -> str:
 
 def answer_text(answer: labelfile.Row) -> str:
     """Tell which label, and which comment, a detection has already."""
-    label = labels.BY_NAME.get(answer.action)
     comment = f": {labelfile.shorten(answer.comment)}" if answer.comment else ""
-    return f"{label.title if label else answer.action}{comment}. Enter keeps it."
+    return f"{labels.title(answer.action)}{comment}. Enter keeps it."
 
 
 def nothing_text(session: Session) -> str:

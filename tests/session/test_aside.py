@@ -18,13 +18,14 @@ from look import Look
 from pathlib import Path
 from session import pictures
 from session.folder import Folder
+from session.line import Detection
 told, said = [], []
 reader = pictures.Reader(Folder(Path(sys.argv[1]), "ann"), told.append, said.append)
 while not told or not isinstance(told[-1], pictures.AllOpened):
     reader.read_on()
 for opened in [message for message in told if isinstance(message, pictures.Opened)]:
     for objid in opened.objids:
-        reader.draw(pictures.Detection(objid, opened.chunk, 1), pictures.Wanted(99, Look()))
+        reader.draw(Detection(objid, opened.chunk, 1), pictures.Wanted(99, Look()))
         print(objid, flush=True)
 reader.drop_finished()
 print(*said, sep="\\n")

@@ -1,7 +1,6 @@
 """The line of pages: back and forth, new ones, and those that go."""
 
-from session.line import Line
-from session.pictures import Detection
+from session.line import Detection, Line
 
 
 def pages(*objids, chunk="a--x"):

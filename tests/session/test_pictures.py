@@ -13,6 +13,7 @@ import stamps
 from look import Look
 from session import pictures
 from session.folder import Folder
+from session.line import Detection
 
 
 def test_the_first_page_of_a_large_chunk_does_not_wait_for_the_last(desk, tmp_path):
@@ -189,7 +190,7 @@ def reading(tmp_path, members):
         reader.read_on()
     opened = next(message for message in told if isinstance(message, pictures.Opened))
     told.clear()
-    detections = [pictures.Detection(objid, opened.chunk, 1) for objid in opened.objids]
+    detections = [Detection(objid, opened.chunk, 1) for objid in opened.objids]
     return reader, told, detections
 
 
@@ -235,13 +236,14 @@ from look import Look
 from pathlib import Path
 from session import pictures
 from session.folder import Folder
+from session.line import Detection
 told = []
 reader = pictures.Reader(Folder(Path(sys.argv[1]), "ann"), told.append, print)
 while not told or not isinstance(told[-1], pictures.AllOpened):
     reader.read_on()
 told.clear()
 for objid in "12":
-    reader.draw(pictures.Detection(objid, "a--x", 1), pictures.Wanted(99, Look()))
+    reader.draw(Detection(objid, "a--x", 1), pictures.Wanted(99, Look()))
 print(*told, sep="\\n")
 """
     run = subprocess.run(
