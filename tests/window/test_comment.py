@@ -85,6 +85,16 @@ def test_a_comment_that_a_terminal_would_cut_is_refused(start, hub):
     assert program.label("6").action == "Good"
 
 
+def test_a_comment_of_few_characters_and_many_bytes_is_cut_by_the_terminal_and_refused(start, hub):
+    """A terminal hands over 4095 bytes of a line; the 1100 stars of this one are 4400."""
+    program = start("--hub", hub, "--user", "ann").open_window()
+    ask_for_comment(program)
+    program.terminal.sendline("🌟" * 1100)
+    wait_until(lambda: "That line was longer than a terminal takes" in program.said())
+    assert not program.rows()
+    assert program.label("6").action == "Good"
+
+
 @pytest.mark.parametrize("typed", ["   ", "\x1b[A"])
 def test_a_comment_of_nothing_readable_is_no_comment(start, hub, typed):
     program = start("--hub", hub, "--user", "ann").open_window()

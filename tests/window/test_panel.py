@@ -18,7 +18,10 @@ from onscreen import (
 
 import labels
 from window import colours
+from window.button import Button
+from window.fonts import Fonts
 from window.keys import TOOLS
+from window.panel import Panel
 
 
 def tools(program):
@@ -114,3 +117,17 @@ def test_the_object_id_is_copied_by_c_and_by_a_click_on_it(begin, reader):
     program.screen.click(fit.left + 3 * (fit.side + fit.unit) + 10, fit.top + fit.unit)
     wait_until(lambda: clipboard() == "2", what="2 on the clipboard")
     assert len(program.rows()) == 1
+
+
+def test_the_label_that_was_given_is_marked_and_no_other(screen):
+    root = tk.Tk(screenName=screen.name)
+    fonts, shown = Fonts(root), Panel(root, print, lambda name: True)
+    for name in (labels.LABELS[0].name, labels.LABELS[-1].name, None):
+        shown.show_label(name)
+        buttons = [child for child in root.winfo_children() if isinstance(child, Button)]
+        ticked = [
+            button.cget("text")[2:] for button in buttons if button.cget("text").startswith("✓")
+        ]
+        assert ticked == [f"{x.key}  {x.text}" for x in labels.LABELS if x.name == name]
+    root.destroy()
+    del fonts
