@@ -8,6 +8,7 @@ NFS and AFS alike, byte-range locks and atomic appends are not. Standard library
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -104,7 +105,7 @@ def _write(path: Path, flag: int, data: bytes, mode: int) -> None:
     with open(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(descriptor)
+        sync(descriptor)
 
 
 def private(path: str, flags: int) -> int:
@@ -118,6 +119,16 @@ def make_private(folder: Path) -> None:
         make_private(folder.parent)
         with contextlib.suppress(FileExistsError):  # another process was faster
             folder.mkdir(0o700)
+
+
+def sync(descriptor: int) -> None:
+    """Wait until what was written to a file is on the disk, through the disk's own cache."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone stops at that cache
+    if full is not None:
+        with contextlib.suppress(OSError):  # not every file system of a Mac knows it
+            fcntl.fcntl(descriptor, full)
+            return
+    os.fsync(descriptor)
 
 
 def sync_folder(folder: str | Path) -> None:

@@ -264,7 +264,7 @@ class LabelFile:
             rest = memoryview(lines)
             while rest:  # a disk that fills up takes a part first, and then fails
                 rest = rest[os.write(self._descriptor, rest) :]
-            os.fsync(self._descriptor)
+            disk.sync(self._descriptor)
         except OSError:
             self._torn = True
             with contextlib.suppress(OSError):

@@ -98,3 +98,17 @@ def test_of_many_who_create_at_once_one_succeeds(tmp_path):
         person.join()
     winners = [n for n, person in enumerate(people) if person.exitcode == 0]
     assert [(tmp_path / "claim").read_text()] == [str(n) for n in winners]
+
+
+def test_on_a_mac_what_is_written_goes_through_the_disks_own_cache(tmp_path, monkeypatch):
+    """There fsync alone stops at it. No such disk is here: what is asked for is looked at."""
+    asked, plain = [], []
+    monkeypatch.setattr(disk.fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(disk.fcntl, "fcntl", lambda descriptor, what: asked.append(what))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: plain.append(descriptor))
+    with open(tmp_path / "file", "wb") as file:
+        disk.sync(file.fileno())
+        assert (asked, plain) == ([51], [])
+        monkeypatch.setattr(disk.fcntl, "fcntl", lambda *_: os.stat("/nowhere"))
+        disk.sync(file.fileno())  # a file system that does not know it
+        assert plain == [file.fileno()]
