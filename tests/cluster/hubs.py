@@ -256,7 +256,8 @@ def laptop(hub, account, rows):
 
 def sync(hub, account, data, *words):
     """Call sync.sh as an account that has the hub as a folder."""
-    shutil.copy(ROOT / "sync.sh", hub.parent)
+    for name in ("sync.sh", "ticket.sh"):
+        shutil.copy(ROOT / name, hub.parent)
     environment = {"PATH": os.environ["PATH"], "ARTIFACTSPY_HUB": str(hub)}
     environment["ARTIFACTSPY_USER"] = account
     return subprocess.run(

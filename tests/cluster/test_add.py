@@ -652,9 +652,9 @@ def die_at(monkeypatch, place, number, before):
 
 STEPS = [
     ((dropping.Drop, "_take"), 9),
-    ((disk, "write_whole"), 7),  # three chunks with their tables, and chunks.csv
+    ((disk, "write_whole"), 8),  # the lock, three chunks with their tables, and chunks.csv
     ((Hub, "open_claims"), 3),
-    ((disk, "create"), 1),
+    ((disk, "create_whole"), 1),
 ]
 
 

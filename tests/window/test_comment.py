@@ -195,7 +195,7 @@ def paste_and_return(program, reader, window, text):
         reader.root.update()
         return (codes(screen.grab(box)) != before).sum() > 100  # more than a cursor that blinks
 
-    wait_until(letters, what="the pasted text")
+    wait_until(letters, 60, what="the pasted text")
     screen.key("Return")
 
 
