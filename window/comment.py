@@ -117,6 +117,7 @@ class _InDialog:
     ) -> None:
         self._comments, self._done = comments, done
         self._dialog = dialog = tk.Toplevel(root, class_="ArtifactSpy", background=GROUND)
+        dialog.withdraw()  # until it is known how high it is: it must not jump
         dialog.title("ArtifactSpy: comment")
         dialog.transient(root)
         # below the stamps, which the comment is about
@@ -140,9 +141,10 @@ class _InDialog:
             self._entry.bind(key, lambda _: self._entered())
         self._entry.bind("<Escape>", lambda _: self.cancel())
         self._entry.focus_set()
-        dialog.update_idletasks()  # now it is known how high it is
+        dialog.update_idletasks()
         y = min(y, root.winfo_screenheight() - dialog.winfo_reqheight() - 60)
         dialog.geometry(f"+{x}+{max(0, y)}")
+        dialog.deiconify()
 
     def _entered(self) -> None:
         try:
