@@ -1,6 +1,7 @@
 """What the tests share: a virtual screen with keys and a pointer, and the program on a terminal."""
 
 import contextlib
+import gc
 import io
 import os
 import queue
@@ -12,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import tkinter
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +227,16 @@ def screen(_screen):
     titles = ("ArtifactSpy", "ArtifactSpy: practice", "ArtifactSpy: help", "ArtifactSpy: comment")
     wait_until(lambda: not any(map(_screen.window, titles)), what="an empty screen")
     return _screen
+
+
+@pytest.fixture
+def root(screen):
+    """A window of this very process, for parts that are looked at alone."""
+    made = tkinter.Tk(screenName=screen.name)
+    yield made
+    made.destroy()
+    del made
+    gc.collect()  # here: a picture that another thread collects waits for this one in vain
 
 
 class Program:

@@ -39,8 +39,7 @@ def test_all_pictures_of_a_label_are_shown_in_order(tmp_path):
     assert all(guide.examples(label.name) for label in labels.LABELS)
 
 
-def test_questions_come_in_the_order_in_which_they_are_asked(screen):
-    root = tk.Tk(screenName=screen.name)
+def test_questions_come_in_the_order_in_which_they_are_asked(root):
     fonts = Fonts(root)
     help_window = guide.Guide(root, "whom", 14, [("x", "a key")])
     (text,) = [child for child in help_window.winfo_children() if isinstance(child, tk.Text)]
@@ -48,5 +47,4 @@ def test_questions_come_in_the_order_in_which_they_are_asked(screen):
     places = [told.index(label.question) for label in sorted(labels.LABELS, key=lambda x: x.asked)]
     assert places == sorted(places) and told.index("a key") > places[-1]
     assert [label.asked for label in labels.LABELS] != sorted(x.asked for x in labels.LABELS)
-    root.destroy()
     del fonts

@@ -119,8 +119,7 @@ def test_the_object_id_is_copied_by_c_and_by_a_click_on_it(begin, reader):
     assert len(program.rows()) == 1
 
 
-def test_the_label_that_was_given_is_marked_and_no_other(screen):
-    root = tk.Tk(screenName=screen.name)
+def test_the_label_that_was_given_is_marked_and_no_other(root):
     fonts, shown = Fonts(root), Panel(root, print, lambda name: True)
     for name in (labels.LABELS[0].name, labels.LABELS[-1].name, None):
         shown.show_label(name)
@@ -129,5 +128,4 @@ def test_the_label_that_was_given_is_marked_and_no_other(screen):
             button.cget("text")[2:] for button in buttons if button.cget("text").startswith("✓")
         ]
         assert ticked == [f"{x.key}  {x.text}" for x in labels.LABELS if x.name == name]
-    root.destroy()
     del fonts
