@@ -585,8 +585,12 @@ class Desk:
         objid = self.session.page().detection.objid
         self.session.clock.start()
         self.session.label(objid, name, comment)
-        self.pump(lambda: self.session.page().pictures or not self.session.page().detection)
+        self.pump(lambda: self.session.page().pictures or self.at_the_end())
         return objid
+
+    def at_the_end(self):
+        """Tell whether there is nothing more, and not only nothing more so far."""
+        return self.session._begun and not self.session.page().detection
 
     def close(self):
         ended = []
