@@ -138,7 +138,7 @@ def strays(home):
         except OSError:  # it has ended
             continue
         if f"ARTIFACTSPY_DATA={home}".encode() in environment and words:
-            found.append(words.replace(b"\0", b" ").decode())
+            found.append(words.replace(b"\0", b" ").decode(errors="replace"))  # ssh renames itself
     return found
 
 
