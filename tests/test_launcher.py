@@ -1,6 +1,7 @@
 """`./ArtifactSpy`: a fresh clone sets itself up, and what stands in the way is one sentence."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from conftest import ROOT, wait_until
+from packaging.requirements import Requirement
 
 WHEELS = Path(sys.prefix) / "wheels"
 
@@ -122,6 +124,62 @@ def test_a_fresh_clone_sets_itself_up_and_shows_practice_stamps(
         check=False,
     )
     assert len(ignored.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize("python", [f"3.{minor}" for minor in range(9, 15)])
+def test_what_is_locked_is_allowed_and_known_by_its_hash(python):
+    locked, entry = {}, ""
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if line[:1] not in " #":
+            assert line.endswith(" \\"), "and hashes in the lines that follow"
+            requirement = Requirement(line[:-2])
+            entry = requirement.name
+            marker = requirement.marker
+            if marker is None or marker.evaluate({"python_full_version": f"{python}.1"}):
+                assert entry not in locked, "two versions for one Python"
+                (only,) = requirement.specifier
+                locked[entry] = only.version
+        elif line[:1] == " ":
+            assert re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line)
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            bound = Requirement(line)
+            assert bound.specifier.contains(locked[bound.name.lower()])
+
+
+def test_a_python_for_which_nothing_is_locked_takes_what_is_allowed(clone, bare_python):
+    lock = clone / "requirements.lock"
+    lock.write_text(re.sub("pillow==[0-9.]+", "pillow==99", lock.read_text()))
+    (clone / "requirements.txt").write_text("Pillow>=10.3\n")  # the least that shows it
+    done = subprocess.run(
+        [clone / "ArtifactSpy"],
+        env=environment(
+            clone,
+            ARTIFACTSPY_PYTHON=str(bare_python),
+            DISPLAY=":nowhere",
+            PIP_NO_INDEX="1",
+            PIP_FIND_LINKS=str(WHEELS),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Set up." in done.stdout, done.stderr
+    command = [clone / ".venv" / "bin" / "python", "-c", "import PIL"]
+    subprocess.run(command, check=True)
+
+
+def test_a_package_that_is_not_what_was_tested_is_not_installed(clone, bare_python):
+    lock = clone / "requirements.lock"
+    lock.write_text(re.sub("sha256:....", "sha256:0000", lock.read_text()))
+    sentence = refused(
+        clone,
+        ARTIFACTSPY_PYTHON=str(bare_python),
+        DISPLAY=":0",
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS=str(WHEELS),
+    )
+    assert "could not be fetched" in sentence and "HASH" in sentence.upper()
 
 
 def test_an_interrupted_set_up_is_begun_anew(clone, bare_python, tmp_path):
