@@ -38,6 +38,11 @@ from session.sync import Sync  # noqa: E402
 from window import colours, layout  # noqa: E402
 
 KINDS = ("srch", "temp", "diff")
+for _number in (signal.SIGHUP, signal.SIGINT):  # ignored by what nohup or "&" begins, and inherited
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(
+            _number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
+        )
 pytest_plugins = ["onscreen"]
 
 
