@@ -8,11 +8,23 @@ import subprocess
 import time
 
 import pytest
-from conftest import Desk, cluster, fill, midnight_in, put, tarball, triplets, verified, wait_until
+from conftest import (
+    ROOT,
+    Desk,
+    cluster,
+    fill,
+    midnight_in,
+    put,
+    tarball,
+    triplets,
+    verified,
+    wait_until,
+)
 from onscreen import pass_time
 
 import disk
 import labelfile
+import stamps
 
 SEED = 20261122
 KEYS = "1234567"
@@ -53,6 +65,52 @@ def test_kill_9_at_any_moment_of_rapid_presses_loses_no_label(start, tmp_path, l
     assert program.close() == 0
     given.update((row.objid, row.action) for row in program.rows())
     assert len(given) > moments and verified(hub) == given
+
+
+def test_kill_9_of_sync_sh_and_of_all_it_called_loses_no_label_and_no_chunk(tmp_path, long):
+    """Moments spread over a fetch and an upload; `hub receive` is among what dies in its middle."""
+    moments, dice = 300 if long else 16, random.Random(SEED)
+    hub, data = tmp_path / "hub", tmp_path / "data"
+    cluster("init", hub)
+    (hub / "hub.ini").write_text(
+        (hub / "hub.ini").read_text().replace("chunk_size = 50", "chunk_size = 4")
+    )
+    source = tarball(tmp_path / "drop.tar.gz", triplets(range(1, 1 + 4 * moments)))
+    cluster("add", hub, source, "--stamp", "first")
+    (data / "labels" / "waiting").mkdir(parents=True)
+    (data / "settings.ini").write_text(f"[artifactspy]\nhub = {hub}\nuser = ann\n")
+    env = {**os.environ, "ARTIFACTSPY_DATA": str(data)}
+
+    def sync(verb, seconds=None):
+        process = subprocess.Popen([ROOT / "sync.sh", verb], env=env, start_new_session=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return process.wait()
+
+    began = time.monotonic()
+    assert sync("fetch") == 0
+    whole, given, cut = time.monotonic() - began, {}, 0
+    for moment in range(moments):
+        cut += sync("fetch", dice.uniform(0, whole)) == -signal.SIGKILL
+        assert sync("fetch") in (0, 3)
+        objid = str(1 + moment)
+        file = labelfile.LabelFile(data / "labels" / "waiting", "ann")
+        file.append(labelfile.row(objid, "Good", metadata_stamp="first"))
+        file.close()
+        given[objid] = "Good"
+        cut += sync("upload", dice.uniform(0, 1.5 * whole)) == -signal.SIGKILL
+    assert sync("upload") == 0 and cut > moments / 2
+    assert verified(hub) == given
+    assert cluster("check", hub).startswith("All is as it should be")
+    while sync("fetch") != 3:
+        pass
+    found = [stamps.Chunk(path).objids for path in sorted(data.glob("chunks/*.tar.gz"))]
+    assert sorted(int(objid) for objids in found for objid in objids) == list(
+        range(1, 1 + 4 * moments)
+    )
+    assert not list(data.glob("*/.*.part")) and not list(data.glob("*/*/.*.part"))
 
 
 @contextlib.contextmanager

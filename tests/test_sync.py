@@ -557,24 +557,6 @@ def test_no_name_moves_the_terminal(shell, tmp_path, hub):
 # What must be on disk, what must not stay
 
 
-def test_a_chunk_is_on_disk_before_it_has_its_name_and_its_name_is_too(sync, tmp_path):
-    """`sync` is called by its own name here, and notes what is there at that time."""
-    programs, notes, folder = tmp_path / "bin", tmp_path / "notes", tmp_path / "data" / "chunks"
-    programs.mkdir()
-    (programs / "sync").write_text(
-        f'#!/bin/sh\necho "$*" >>{notes}; ls {folder} >>{notes}; exec /usr/bin/sync "$@"\n'
-    )
-    (programs / "sync").chmod(0o755)
-    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    assert sync("fetch", **path).returncode == 0
-    part, after, name = notes.read_text().splitlines()
-    assert part.endswith(".part") and (after, name) == (str(folder), "chunk--00001--first.tar.gz")
-    notes.unlink()
-    label_file(tmp_path, ("101", "Good"))
-    assert sync("upload", **path).returncode == 0
-    assert notes.read_text().splitlines()[0] == str(tmp_path / "data" / "labels" / "sent")
-
-
 def test_what_a_kill_9_left_in_waiting_goes_with_the_next_upload(sync, tmp_path):
     sync("fetch")
     path = label_file(tmp_path, ("101", "Good"))
