@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import labels
 from window.button import Button
-from window.presses import meaning
+from window.presses import key_of, meaning
 
 RELEASE = 20  # ms; auto-repeat sends release and press together, no finger is that fast
 
@@ -121,19 +121,20 @@ class Keyboard:
         window.bind("<FocusOut>", lambda _: self._let_go())
 
     def _key_pressed(self, event: tk.Event[tk.Misc]) -> None:
-        code = event.keycode
+        code = key_of(event.keycode, self._aqua)
         pending = self._held.get(code)
         down = code in self._held and pending is None
         repeated = down or event.time - self._released.get(code, -RELEASE) < RELEASE
         if pending:
             self._root.after_cancel(pending)
         self._held[code] = None
-        name = meaning(event.keysym, event.char, code, int(event.state), self._aqua)
+        name = meaning(event.keysym, event.char, event.keycode, int(event.state), self._aqua)
         self._do(code, name, repeated)
 
     def _key_released(self, event: tk.Event[tk.Misc]) -> None:
-        self._released[event.keycode] = event.time
-        self._held[event.keycode] = self._root.after(RELEASE, self._let_go, event.keycode)
+        code = key_of(event.keycode, self._aqua)
+        self._released[code] = event.time
+        self._held[code] = self._root.after(RELEASE, self._let_go, code)
 
     def _let_go(self, *keycodes: int) -> None:
         """Believe that keys, or all of them, are up."""

@@ -28,6 +28,12 @@ AQUA = _places(  # the virtual keys of macOS
 )
 
 
+def key_of(keycode: int, aqua: bool = False) -> int:
+    """Return which key an event is about; macOS has in its code what the key types besides."""
+    # the upper bits, of which Tk until 8.6.10 had another idea
+    return keycode >> 24 or keycode >> 16 & 0xFF if aqua else keycode
+
+
 def meaning(keysym: str, char: str, keycode: int, state: int, aqua: bool = False) -> str:
     """Return what a press stands for.
 
@@ -49,9 +55,7 @@ def meaning(keysym: str, char: str, keycode: int, state: int, aqua: bool = False
     typed = char if len(char) == 1 else keysym if len(keysym) == 1 else ""
     if typed.isdecimal():
         return str(unicodedata.decimal(typed))
-    if aqua:  # the upper bits, of which Tk until 8.6.10 had another idea
-        keycode = keycode >> 24 or keycode >> 16 & 0xFF
-    place = (AQUA if aqua else X).get(keycode, "")
+    place = (AQUA if aqua else X).get(key_of(keycode, aqua), "")
     if state & (LEVELS_AQUA if aqua else LEVELS):
         place = ""
     shifted = state & SHIFT

@@ -49,6 +49,17 @@ def open_display() -> tk.Tk:
     return root
 
 
+def behave_as_on_macos(root: tk.Tk, close: Callable[[], None]) -> None:
+    """Let Command-Q and the menu's Quit call `close`, and the window come before the terminal.
+
+    Without it Tk's own Quit ends the process at once, and what was labelled is sent another day.
+    """
+    if root.tk.call("tk", "windowingsystem") == "aqua":
+        root.createcommand("::tk::mac::Quit", close)
+        root.attributes("-topmost", True)
+        root.after_idle(root.attributes, "-topmost", False)
+
+
 def when_lost(then: Callable[[], None]) -> None:
     """Call a function when the X server goes away; it touches no widget, and ends the process.
 

@@ -28,6 +28,7 @@ from window.fonts import Fonts
 from window.guide import Guide
 from window.lines import Lines, answer_text, nothing_text, status_text
 from window.panel import Panel
+from window.screen import behave_as_on_macos
 from window.view import View
 
 GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
@@ -103,6 +104,7 @@ class Window:
             root.iconphoto(True, self._icon)
         self._fonts = Fonts(root)
         root.protocol("WM_DELETE_WINDOW", self.close)
+        behave_as_on_macos(root, self.close)
         root.report_callback_exception = self._bug
 
     # What is shown

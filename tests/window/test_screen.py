@@ -3,10 +3,14 @@
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, Screen, hold, verified, wait_until
 from onscreen import ask_for_comment
+
+from window.keys import Keyboard
+from window.screen import behave_as_on_macos
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -83,3 +87,37 @@ def test_without_utf_8_it_works_and_says_what_it_can(start, hub, locale):
     program.label("6")
     assert program.close() == 0
     assert len(verified(hub)) == 2 and "Traceback" not in program.said()
+
+
+@pytest.fixture
+def aqua(root):
+    """A Tk that says that it draws on macOS; the rest is as here."""
+    root.tk.eval("rename tk here")
+    root.tk.eval("proc tk args {expr {$args eq {windowingsystem} ? {aqua} : [here {*}$args]}}")
+    return root
+
+
+def test_on_macos_quit_closes_as_the_cross_does(aqua):
+    closed = []
+    behave_as_on_macos(aqua, lambda: closed.append(True))
+    aqua.tk.call("::tk::mac::Quit")
+    assert closed == [True]
+    aqua.update()
+    assert not int(aqua.attributes("-topmost")), "for ever above all other windows"
+
+
+def test_on_macos_a_key_is_up_again_whatever_it_types_with_shift(aqua):
+    """B with Shift that goes up first: its release says b, and the code has another character."""
+    done = []
+    keyboard = Keyboard(aqua, done.append, done.append)
+
+    def event(char, state, time):
+        return SimpleNamespace(
+            keysym=char, char=char, keycode=11 << 24 | ord(char), state=state, time=time
+        )
+
+    keyboard._key_pressed(event("B", 1, 1000))
+    keyboard._key_released(event("b", 0, 1100))
+    wait_until(lambda: aqua.update() or not keyboard._held)
+    keyboard._key_pressed(event("B", 1, 2000))
+    assert done == ["appearance.keep_blinking"] * 2
