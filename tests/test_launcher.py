@@ -8,6 +8,7 @@ import sys
 import venv
 from pathlib import Path
 
+import numpy
 import pexpect
 import pytest
 from conftest import ROOT, wait_until
@@ -183,8 +184,11 @@ def test_a_package_that_is_not_what_was_tested_is_not_installed(clone, bare_pyth
 
 
 def test_an_interrupted_set_up_is_begun_anew(clone, bare_python, tmp_path):
-    (clone / ".venv" / "bin").mkdir(parents=True)
-    (clone / ".venv" / "bin" / "python").symlink_to(bare_python)
+    """All packages can be found in it, but a file of one lacks: pip was killed while it copied."""
+    venv.create(clone / ".venv", symlinks=True)
+    (packages,) = (clone / ".venv").glob("lib/python3*/site-packages")
+    (packages / "all.pth").write_text(str(Path(numpy.__file__).parent.parent))
+    (clone / ".venv" / "unfinished").touch()
     sentence = refused(
         clone,
         PATH=f"{bare_python.parent}:/usr/bin:/bin",
