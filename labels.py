@@ -22,8 +22,6 @@ class Label(NamedTuple):
         "artifact", "real" or "neutral"; decides the colour.
     key : str
         The character that gives it.
-    place : str
-        "below" (the row under the stamps) or "side" (beside them).
     asked : int
         Which of the questions that a labeler asks in turn leads to it.
     question : str
@@ -40,7 +38,6 @@ class Label(NamedTuple):
     title: str
     kind: str
     key: str
-    place: str
     asked: int
     question: str
     meaning: str
@@ -49,8 +46,8 @@ class Label(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What stands on the button: the title, and where a comment is typed."""
-        return f"{self.title} (comment in terminal)" if self.commented else self.title
+        """What stands on the button: the title, and that a comment is asked for."""
+        return f"{self.title} (comment)" if self.commented else self.title
 
 
 LABELS = (
@@ -59,7 +56,6 @@ LABELS = (
         "Bad Subtraction",
         "artifact",
         "1",
-        "below",
         1,
         "Difference: is a bright blob right beside a dark one?",
         "Difference shows bright right beside dark: the two images were not aligned.",
@@ -69,7 +65,6 @@ LABELS = (
         "Point Source in Template",
         "artifact",
         "2",
-        "below",
         2,
         "Template: is a point source exactly in the centre?",
         "A point source sits exactly in the centre of Template, even if a galaxy is beside it: "
@@ -80,7 +75,6 @@ LABELS = (
         "Noisy Template",
         "artifact",
         "3",
-        "below",
         4,
         "All three: only noise, nothing one could call a star or a galaxy?",
         "Template is too noisy to make out anything by eye, and none of the three stamps shows "
@@ -91,7 +85,6 @@ LABELS = (
         "Dark Spot in Template Center",
         "artifact",
         "4",
-        "below",
         3,
         "Template: do several dark pixels touch exactly in the centre?",
         "Several dark pixels touch each other exactly in the centre of Template: a defect there "
@@ -102,7 +95,6 @@ LABELS = (
         "Marginal",
         "real",
         "5",
-        "below",
         6,
         "Could it be that, but noise or a nearby core stands in the way?",
         "It could well be Good, but noise, or a transient too near the core of the galaxy, stands "
@@ -113,7 +105,6 @@ LABELS = (
         "Good",
         "real",
         "6",
-        "below",
         5,
         "Transient and host in Search, the host alone in Template, the transient alone in "
         "Difference?",
@@ -125,7 +116,6 @@ LABELS = (
         "Unsure",
         "neutral",
         "7",
-        "side",
         8,
         "No idea?",
         "You cannot tell. That is an answer too: an expert will look at it.",
@@ -136,7 +126,6 @@ LABELS = (
         "Other",
         "neutral",
         "8",
-        "side",
         7,
         "None of these, and you can say what it is?",
         "None of these, and there is something to say: a clean point source without any host, for "

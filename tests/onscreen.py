@@ -11,7 +11,6 @@ import pytest
 from conftest import KINDS, fits_bytes, noise, put, wait_until
 from PIL import Image
 
-import labels
 import scaling
 import stamps
 from window import colours, layout
@@ -212,14 +211,9 @@ def await_look(program, path, look, objid="1"):
 
 
 def button(program, name):
-    """Return the middle of a label's button, worked out as the window does."""
-    fit = layout.fit(program.width, program.height)
-    below = [label.name for label in labels.LABELS if label.place == "below"]
-    if name in below:
-        wide = (3 * (fit.side + fit.unit) - fit.unit // 2) / len(below)
-        x = fit.left + (below.index(name) + 0.45) * wide
-        return x, fit.top + fit.side + fit.unit + fit.keys / 2
-    return fit.left + 3 * (fit.side + fit.unit) + fit.panel / 2, fit.top + fit.side - fit.keys / 2
+    """Return the middle of a label's button."""
+    x, y, width, height = fit_of(program).label(name)
+    return x + width // 2, y + height // 2
 
 
 def pass_time(seconds):

@@ -39,7 +39,7 @@ TESTED_WITH = {  # rooms that are seen through another's door
     **dict.fromkeys(("readme", "training"), "export"),
     **dict.fromkeys(("room", "options"), "handout"),
     "review": "expert",
-    **dict.fromkeys(("colours", "fonts"), "parts"),
+    "fonts": "parts",
 }
 
 

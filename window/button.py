@@ -37,7 +37,7 @@ class Button(tk.Label):
         guarded: bool = True,
     ) -> None:
         self._shades = BUTTONS[kind]
-        self._quiet = self._shades.usual == GROUND
+        self._quiet = kind == "tool"  # says with its text alone that it is marked
         super().__init__(
             parent,
             text=text,
@@ -46,7 +46,7 @@ class Button(tk.Label):
             foreground=self._shades.text,
             takefocus=True,
             highlightthickness=3,
-            highlightbackground=self._shades.usual,
+            highlightbackground=self._shades.edge,
             highlightcolor=INK,
             cursor="hand2",
         )
@@ -68,15 +68,16 @@ class Button(tk.Label):
         self._armed = False
 
     def _paint(self, colour: str) -> None:
+        edge = self._shades.edge
         if not self._awake:
-            colour = GROUND if self._quiet else ASLEEP
+            colour = edge = GROUND if self._quiet else ASLEEP
         if self._glowing:
-            colour = self._shades.pressed
+            colour = edge = self._shades.pressed
         text = self._shades.text if self._awake else FAINT
         self.configure(
             background=colour,
             foreground=MARK if self._marked and self._quiet else text,
-            highlightbackground=MARK if self._marked and not self._quiet else colour,
+            highlightbackground=MARK if self._marked and not self._quiet else edge,
         )
 
     def light_up(self) -> None:

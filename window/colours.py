@@ -6,7 +6,7 @@ GROUND, INK, DIM = "#1d1f23", "#ececea", "#a4a9b1"  # of the window, its text, a
 CELL = "#121316"  # where a stamp is not, and what is typed stands on it
 MARK = "#ffd866"  # what points at something
 BANNER = "#343a45"  # behind a sentence across the stamps
-ASLEEP, FAINT = "#2a2d32", "#7d838d"  # a button that does nothing now, and its text
+ASLEEP, FAINT = "#24272c", "#9298a1"  # a button that does nothing now, and its text
 GOOD_NEWS, BAD_NEWS = "#7fd6a0", "#ffab91"
 NEWS = {True: GOOD_NEWS, False: BAD_NEWS, None: INK}  # of a label that is right, wrong, or neither
 PAPER, SCROLLBAR = "#26282d", "#4a4e56"  # of Help
@@ -19,11 +19,14 @@ class Shades(NamedTuple):
     pointed: str  # with the pointer on it
     pressed: str
     text: str
+    edge: str
 
 
-BUTTONS = {  # by a label's kind; a tool must not outshine the labels
-    "artifact": Shades("#a3352b", "#bd4539", "#f07a6c", "white"),
-    "real": Shades("#1f7a45", "#279457", "#58c98a", "white"),
-    "neutral": Shades("#474c55", "#5b616b", "#9aa1ad", "white"),
-    "tool": Shades(GROUND, "#343a45", "#5b616b", "#c9cdd3"),
+# By a label's kind. They are calmer than the stars, and can be told apart by those who see no green
+# from red, too: one is warm, one is cold. A tool must not outshine the labels.
+BUTTONS = {
+    "artifact": Shades("#5a2f28", "#6e3a31", "#a34a3a", "#f6e6e2", "#6e3a31"),
+    "real": Shades("#1b5560", "#23656f", "#2b7988", "#f0fbfa", "#23656f"),
+    "neutral": Shades("#34373d", "#454951", "#646b77", "#f0f1f3", "#454951"),
+    "tool": Shades("#25282d", "#343a45", "#565d69", "#d3d7dd", "#3f444d"),
 }

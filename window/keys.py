@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
 
 KEYS = (
-    Key(("BackSpace", "Left"), "back", "⌫, ←", "one detection back", repeats=True),
+    Key(("BackSpace", "Left"), "back", "⌫, ←", "one detection back", "Back", True),
     Key(("Right",), "forward", "→", "one forward again, as far as you have been", "Forward", True),
     Key(("End",), "newest", "End", "forward to where you were", "Newest"),
     Key(("Return", "KP_Enter"), "go_on", "Enter", "after Back: keep the label and go on"),
@@ -69,7 +69,7 @@ KEYS = (
     Key(("0",), "appearance.reset", "0", "all that changes the look as it was", "Reset"),
     Key(("p", "P"), "save_card", "p", "save a picture card of the detection, to post", "Picture"),
     Key(("c", "C"), "copy", "c", "copy the Object ID; so does a click on it"),
-    Key(("question", "F1"), "help", "?, F1", "open and close this window"),
+    Key(("question", "F1"), "help", "?, F1", "open and close this window", "Help"),
     Key(("Escape",), "escape", "Escape", "cancel a comment; close this window; leave a button"),
 )
 TOOLS = tuple(key for key in KEYS if key.tool)

@@ -1,4 +1,4 @@
-"""The Object ID, and every button: Back, Help, the tools, and one for each label."""
+"""The Object ID, what is known of the detection, and every button: tools, and the labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from window.button import Button
 from window.colours import DIM, INK
 from window.fonts import BOLD, line
 from window.keys import TOOLS
-from window.layout import Layout, put
+from window.layout import Layout, put, tool_text
 
 
 class Panel:
@@ -30,19 +30,16 @@ class Panel:
         self, root: tk.Tk, act: Callable[[str], object], press: Callable[[str], bool]
     ) -> None:
         self._caption = line(root, text="Object ID", foreground=DIM)
-        self._objid = line(root, font=BOLD, foreground=INK, cursor="hand2", justify="left")
+        self._objid = line(root, font=BOLD, foreground=INK, cursor="hand2")
         self._objid.bind("<ButtonRelease-1>", lambda _: act("copy"))
-        self._large = [
-            Button(root, "Back  ⌫", "neutral", lambda: act("back"), guarded=False),
-            Button(root, "Help  ?", "neutral", lambda: act("help")),
-        ]
+        self._facts = line(root, foreground=DIM)
         self._tools = {
             key.action: Button(
                 root,
-                f"{key.tool}  {key.shown}",
+                tool_text(key),
                 "tool",
                 partial(act, key.action),
-                guarded=False,
+                guarded=key.action == "help",  # the second click would close it
             )
             for key in TOOLS
         }
@@ -58,19 +55,16 @@ class Panel:
 
     def arrange(self, fit: Layout) -> None:
         """Take the places that a layout gives."""
-        for button in (*self._large, *self._tools.values(), *self._labels.values()):
+        for button in (*self._tools.values(), *self._labels.values()):
             button.configure(highlightthickness=max(2, fit.unit // 6))
         put(self._caption, fit.caption)
         put(self._objid, fit.objid)
-        self._objid.configure(wraplength=fit.panel)
-        for i, button in enumerate(self._large):
-            put(button, fit.large_tool(i))
-        for i, button in enumerate(self._tools.values()):
-            put(button, fit.tool(i))
-        for name, button in self._labels.items():
-            box = fit.label(name)
+        put(self._facts, fit.facts)
+        for button, box in zip(self._tools.values(), fit.tools):
             put(button, box)
-            button.configure(wraplength=int(box.width - fit.unit))
+        for button, box in zip(self._labels.values(), fit.labels):
+            put(button, box)
+            button.configure(wraplength=box.width - fit.unit)
 
     def show_objid(self, objid: str) -> None:
         """Show the Object ID, or none."""

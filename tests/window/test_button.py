@@ -57,9 +57,8 @@ def test_a_triple_click_labels_one_detection_and_steady_clicks_go_on(start, hub)
 def test_a_pressed_button_lights_up(begin):
     program = begin(plain_triplets())
     x, y = button(program, "Good")
-    colour, _, lit, _ = colours.BUTTONS["real"]
-    fit = fit_of(program)
-    y -= fit.keys // 2 - 8
+    colour, _, lit, *_ = colours.BUTTONS["real"]
+    y -= fit_of(program).label("Good").height // 2 - 8
     pass_time(GUARD)
     program.screen.key("6")
     wait_until(lambda: colour_at(program, int(x), int(y)) == lit, 2, "the light")
@@ -74,7 +73,7 @@ def test_a_pressed_button_lights_up_also_if_it_was_the_label_before(begin):
     back_to(program, SHADES)
     pass_time(GUARD)
     x, y = button(program, "Good")
-    y -= fit_of(program).keys // 2 - 8
+    y -= fit_of(program).label("Good").height // 2 - 8
     lit = colours.BUTTONS["real"][2]
     program.screen.key("6")
     wait_until(lambda: colour_at(program, int(x), int(y)) == lit, 2, "the light")
@@ -86,11 +85,11 @@ def test_a_pressed_button_lights_up_also_if_it_was_the_label_before(begin):
 def test_label_buttons_are_reached_by_tab_and_return(begin):
     program = begin(plain_triplets())
     x, y = map(int, button(program, "BadSubtraction"))
-    fit = fit_of(program)
-    below = y + fit.keys // 2 - 3  # within the frame of a focus
+    height = fit_of(program).label("BadSubtraction").height
+    below = y + height // 2 - 3  # within the frame of a focus
 
     def framed():
-        row = codes(program.screen.grab((x - 20, below, x + 20, y + fit.keys // 2 + 2)))
+        row = codes(program.screen.grab((x - 20, below, x + 20, y + height // 2 + 2)))
         return (row == code(colours.INK)).all(axis=1).any()
 
     program.repeat(lambda: program.screen.key("Tab"), framed)

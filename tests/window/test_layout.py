@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+import tkinter as tk
 
 import numpy as np
 import pytest
@@ -12,49 +13,109 @@ from onscreen import SHADES, await_look, await_shades, code, codes, plain_triple
 import labels
 from look import Look
 from window import colours, layout
+from window.button import Button
+from window.fonts import Fonts
+from window.keys import TOOLS
+from window.lines import Lines
+from window.panel import Panel
+from window.view import View
 
-
-@pytest.mark.parametrize(
-    "width, height",
-    [(800, 450), (1024, 600), (1280, 600), (1600, 1000), (3840, 2160), (3440, 900), (900, 1600)],
-)
-def test_everything_fits_into_the_window(width, height):
-    fit = layout.fit(width, height)
-    assert fit.side >= 190 and fit.unit >= 12
-    assert fit.left >= 0 and fit.left + 3 * (fit.side + fit.unit) + fit.panel <= width
-    assert fit.top >= 1.7 * fit.unit
-    # below the stamps: the buttons, the message and the status line
-    assert fit.top + fit.side + fit.unit + fit.keys <= height - 5 * fit.unit
-    # beside the stamps: Object ID, Back and Help above, the labels' buttons below
-    beside = [label for label in labels.LABELS if label.place == "side"]
-    assert fit.side >= 5.4 * fit.unit + len(beside) * (fit.keys + fit.unit // 2)
-
-
-NINTH = """
+SIZES = [
+    *((800, 450), (800, 720), (1024, 600), (1280, 600), (1366, 768), (1920, 1080), (3840, 2160)),
+    *((3440, 900), (900, 1600)),
+]
+SWEEP = """
 import itertools, sys
 import labels
-labels.LABELS += (labels.LABELS[0]._replace(name="Ninth", key="9", place=sys.argv[1]),)
+if sys.argv[1:]:
+    labels.LABELS += (labels.LABELS[0]._replace(name="Ninth", key="9"),)
 from window import keys, layout
-assert keys.LABELS["9"] == "Ninth"
-for width, height in (800, 450), (1024, 600), (1280, 600), (1600, 1000), (3840, 2160), (900, 1600):
-    fit = layout.fit(width, height)
-    boxes = [fit.stamp(i) for i in range(3)] + [fit.large_tool(i) for i in range(2)]
-    boxes += [fit.tool(i) for i in range(len(keys.TOOLS)) if fit.tools]
-    boxes += [fit.label(label.name) for label in labels.LABELS] + [fit.message, fit.status]
-    for box in boxes:
-        assert box.x >= 0 and box.x + box.width <= width and box.y + box.height <= height, box
-        assert box.height >= 1.5 * fit.unit, box
-    for a, b in itertools.combinations(boxes, 2):
-        aside = a.x + a.width <= b.x or b.x + b.width <= a.x
-        assert aside or a.y + a.height <= b.y or b.y + b.height <= a.y, (width, a, b)
+from window.layout import Box, fit
+assert len(sys.argv) < 2 or keys.LABELS["9"] == "Ninth"
+for width in range(800, 3841, 95):
+    for height in range(450, 2161, 45):
+        found = fit(width, height)
+        assert len(found.labels) == len(labels.LABELS) and len(found.tools) == len(keys.TOOLS)
+        boxes = [found.stamp(i) for i in range(3)] + [found.title(i) for i in range(3)]
+        boxes += [box for box in found if isinstance(box, Box)] + [*found.labels, *found.tools]
+        for box in boxes:
+            assert box.x >= 0 and box.x + box.width <= width, (width, height, box)
+            assert box.y >= 0 and box.y + box.height <= height, (width, height, box)
+            high = box.height >= 1.5 * found.unit or box == found.progress
+            assert high and box.width >= 3 * found.unit, (width, height, box)
+        for a, b in itertools.combinations(boxes, 2):
+            aside = a.x + a.width <= b.x or b.x + b.width <= a.x
+            assert aside or a.y + a.height <= b.y or b.y + b.height <= a.y, (width, height, a, b)
+        for box in (found.hint, found.prompt):
+            above = (*found.labels, *found.tools, found.stamp(0))
+            assert box.y >= max(other.y + other.height for other in above)
+            assert box.height >= 4 * found.unit and box.y + box.height <= found.progress.y
 """
 
 
-@pytest.mark.parametrize("place", ["below", "side"])
-def test_a_ninth_label_gets_a_key_and_a_button_that_hides_nothing(place):
-    command = [sys.executable, "-c", NINTH, place]
+@pytest.mark.parametrize("words", [(), ("ninth",)])
+def test_nothing_lies_on_anything_else_in_a_window_of_any_size(words):
+    """Nor with a ninth label, which gets a key and a button."""
+    command = [sys.executable, "-c", SWEEP, *words]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "width, height, side",
+    [(800, 450, 210), (800, 720, 250), (1024, 600, 325), (1280, 600, 380), (1366, 768, 435)]
+    + [(1920, 1080, 610), (2560, 1440, 815), (3840, 2160, 1220), (3440, 900, 740)],
+)
+def test_the_stamps_are_large(width, height, side):
+    found = layout.fit(width, height)
+    assert found.side >= side
+    # and nothing that is as large could be done without: they fill the width, or the height does
+    wide = 3 * found.side + 2 * found.unit
+    assert wide >= width - 3 * found.unit or found.strip is None
+
+
+@pytest.mark.parametrize("width, height", SIZES[:-1])
+def test_no_band_of_the_window_is_empty(width, height):
+    found = layout.fit(width, height)
+    boxes = [found.title(0), found.stamp(0), found.message, found.status, found.progress]
+    boxes += [*found.tools, *found.labels, found.objid, *filter(None, [found.strip])]
+    ends = sorted((box.y, box.y + box.height) for box in boxes)
+    down = 0
+    for start, end in (*ends, (height, height)):
+        assert start - down <= 2.5 * found.unit
+        down = max(down, end)
+
+
+def test_reset_is_far_from_the_last_label():
+    for width, height in SIZES:
+        found = layout.fit(width, height)
+        actions = [key.action for key in TOOLS]
+        x, y, wide, high = found.tools[actions.index("appearance.reset")]
+        last = found.labels[-1]
+        right, down = last.x - (x + wide), last.y - (y + high)
+        assert max(right, down) >= 1.5 * found.unit
+
+
+@pytest.mark.parametrize("width, height", SIZES)
+def test_every_text_fits_into_its_place(root, width, height):
+    fonts, found = Fonts(root), layout.fit(width, height)
+    fonts.resize(found.unit)
+    view, panel, lines = View(root, print), Panel(root, print, print), Lines(root)
+    for part in (view, panel, lines):
+        part.arrange(found)
+    panel.show_objid("8" * 32)
+    lines.say("One line of it\nand another one.")
+    lines.show_status("12 of 50 · 57 today", 12, 50)
+    for label in labels.LABELS:
+        panel.show_label(label.name)
+        root.update()
+        for widget in root.winfo_children():
+            if isinstance(widget, tk.Label) and widget.winfo_ismapped():
+                wanted = widget.winfo_reqwidth(), widget.winfo_reqheight()
+                has = widget.winfo_width(), widget.winfo_height()
+                assert wanted[0] <= has[0] and wanted[1] <= has[1], (widget.cget("text"), wanted)
+    assert len([w for w in root.winfo_children() if isinstance(w, Button)]) == 8 + len(TOOLS)
+    del fonts
 
 
 @pytest.mark.parametrize(

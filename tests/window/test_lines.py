@@ -63,10 +63,12 @@ def test_the_status_line_tells_a_long_object_id_in_full_at_1024(begin, reader):
 def test_the_progress_bar_shows_the_share_of_the_chunk_that_is_done(begin):
     program = begin(plain_triplets())
     fit = fit_of(program)
-    y = int(program.height - 0.6 * fit.unit) + 1
+    y = fit.progress.y + 1
 
     def share():
-        line = codes(program.screen.grab((fit.left, y, program.width - fit.left, y + 1)))[0]
+        line = codes(
+            program.screen.grab((fit.progress.x, y, fit.progress.x + fit.progress.width, y + 1))
+        )[0]
         return (line == code(colours.DIM)).mean()
 
     for done in range(4):
@@ -103,8 +105,8 @@ def test_what_others_said_is_told_after_the_press_only(begin, tmp_path, reader):
     )
     program = begin()
     fit = fit_of(program)
-    top = fit.top + fit.side + 1.6 * fit.unit + fit.keys
-    line = fit.left, top, program.width - fit.left, top + 2.8 * fit.unit
+    x, y, width, height = fit.message
+    line = x, y, x + width, y + height
     pass_time(0.3)
     assert set(codes(program.screen.grab(line)).flat) == {code(colours.GROUND)}
     program.label("1")

@@ -26,15 +26,8 @@ from window.panel import Panel
 
 def tools(program):
     """Return {action: (left, top, width, height)} of the buttons that are no labels."""
-    fit = fit_of(program)
-    x, y = fit.left + 3 * (fit.side + fit.unit), fit.top + 3 * fit.unit
-    half = (fit.panel - fit.unit // 2) // 2
-    columns = x, x + half + fit.unit // 2
-    found = {"back": (x, y, half, 2.4 * fit.unit), "help": (columns[1], y, half, 2.4 * fit.unit)}
-    for i, key in enumerate(TOOLS):
-        top = y + 2.8 * fit.unit + i // 2 * fit.tools
-        found[key.action.rpartition(".")[2]] = columns[i % 2], top, half, fit.tools
-    return found
+    names = [key.action.rpartition(".")[2] for key in TOOLS]
+    return dict(zip(names, fit_of(program).tools))
 
 
 def focused(program, picture):
@@ -56,7 +49,7 @@ def press_by_tab(program, name):
     def look():
         return codes(program.screen.grab((0, 0, program.width, program.height)))
 
-    for _ in range(2 + len(tools(program)) + len(labels.LABELS)):
+    for _ in range(len(tools(program)) + len(labels.LABELS)):
         before = look()
         if focused(program, before) == [name]:
             break
@@ -114,7 +107,7 @@ def test_the_object_id_is_copied_by_c_and_by_a_click_on_it(begin, reader):
     reader.waits(program, "1 is on the clipboard.")
     program.label("6")
     fit = fit_of(program)
-    program.screen.click(fit.left + 3 * (fit.side + fit.unit) + 10, fit.top + fit.unit)
+    program.screen.click(fit.objid.x + 5, fit.objid.y + fit.objid.height // 2)
     wait_until(lambda: clipboard() == "2", what="2 on the clipboard")
     assert len(program.rows()) == 1
 
