@@ -34,12 +34,15 @@ class Stamp(NamedTuple):
         True where there is no value to show.
     kind : str
         One of `stamps.KINDS`.
+    ticked : bool
+        Its own pixels point at its centre; see `has_ticks`.
     """
 
     pixels: np.ndarray
     gray: np.ndarray
     missing: np.ndarray
     kind: str = stamps.SEARCH
+    ticked: bool = False
 
 
 class Sky(NamedTuple):
@@ -101,9 +104,26 @@ def read(data: bytes, suffix: str, kind: str) -> Stamp:
         It is damaged, too large or no image.
     """
     pixels = stamps.decode(data, suffix)
+    ticked = has_ticks(pixels)
     if pixels.dtype == np.uint8:
-        return Stamp(pixels, pixels, np.zeros(pixels.shape, bool), kind)
-    return Stamp(pixels, *scale(pixels, kind), kind)
+        return Stamp(pixels, pixels, np.zeros(pixels.shape, bool), kind, ticked)
+    return Stamp(pixels, *scale(pixels, kind), kind, ticked)
+
+
+def has_ticks(pixels: np.ndarray) -> bool:
+    """Tell whether ticks that point at the centre were drawn into a stamp (H, W), as DES does.
+
+    Those are lines of one value, a pixel wide, from all four corners along the diagonals.
+    """
+    height, width = pixels.shape
+    if height != width or height < 16:
+        return False
+    along = np.arange(1, height // 8)
+    corners = pixels, pixels[:, ::-1], pixels[::-1], pixels[::-1, ::-1]
+    on = np.stack([corner[along, along] for corner in corners])
+    beside = np.stack([corner[along, along + step] for corner in corners for step in (-1, 1)])
+    value = on[0, 0]
+    return bool((on == value).all() and (beside == value).mean() < 0.5)
 
 
 def sky(pixels: np.ndarray) -> Sky:

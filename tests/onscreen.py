@@ -130,6 +130,17 @@ def plain(shade, width=51, height=51):
     return file.getvalue()
 
 
+def ticked(shade, width=51, height=51):
+    """Make a stamp with the ticks that DES draws into its own."""
+    pixels = np.full((height, width), shade, "u1")
+    along = np.arange(min(width, height) // 5)
+    for corner in (pixels, pixels[::-1], pixels[:, ::-1], pixels[::-1, ::-1]):
+        corner[along, along] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "GIF")
+    return file.getvalue()
+
+
 def plain_triplets(count=4):
     """Make detections 1, 2, ... whose stamps have one shade each."""
     return {

@@ -273,3 +273,29 @@ def test_every_real_triplet_can_be_shown(real, name, count):
             assert shown.size == 0 or shown.min() < shown.max()
             if stamp.pixels.dtype != np.uint8:
                 assert stamp.missing[~np.isfinite(stamp.pixels)].all()
+
+
+def test_ticks_are_found_by_the_pixels_whatever_the_format():
+    stamp = noise((51, 51))
+    assert not scaling.has_ticks(stamp)
+    drawn, along = stamp.copy(), np.arange(10)
+    for corner in (drawn, drawn[::-1], drawn[:, ::-1], drawn[::-1, ::-1]):
+        corner[along, along] = drawn.max()
+    assert scaling.has_ticks(drawn)
+    assert scaling.read(fits_bytes(drawn), ".fits", "srch").ticked
+    assert not scaling.read(fits_bytes(stamp), ".fits", "srch").ticked
+    drawn[3, 3] = 0  # a line that is broken is no tick
+    assert not scaling.has_ticks(drawn)
+    for other in (np.zeros((51, 51)), np.full((51, 51), np.nan), np.zeros((1, 1)), stamp[:40]):
+        assert not scaling.has_ticks(other)
+    framed = stamp.copy()  # filled at the edge of a detector, all around
+    framed[:9] = framed[-9:] = framed[:, :9] = framed[:, -9:] = 0
+    assert not scaling.has_ticks(framed)
+
+
+def test_of_real_stamps_those_of_des_have_ticks(real):
+    for path in sorted(real.glob("*.tar.gz")):
+        chunk = stamps.Chunk(path)
+        for objid in chunk.objids[:12]:
+            for stamp in scaling.triplet(objid, chunk.encoded(objid)):
+                assert stamp.ticked == path.name.startswith("des"), (path, objid)

@@ -123,7 +123,7 @@ class View:
 
     def _has_marks(self, stamp: Stamp) -> bool:
         height, width = stamp.gray.shape
-        drawn = stamp.pixels.dtype != "uint8" if self.marks is None else self.marks
+        drawn = not stamp.ticked if self.marks is None else self.marks
         return drawn and height == width > 1  # one cut short has its detection somewhere else
 
     def _draw_ticks(self, cell: tk.Canvas) -> None:

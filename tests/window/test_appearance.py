@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import wait_until
+from conftest import KINDS, wait_until
 from onscreen import (
     SHADES,
     await_look,
@@ -17,10 +17,12 @@ from onscreen import (
     marked,
     middle,
     pass_time,
+    plain,
     plain_triplets,
     scenes,
     seen,
     tap,
+    ticked,
 )
 
 import scaling
@@ -102,10 +104,22 @@ def test_keys_change_the_look_and_0_takes_all_back(begin, tmp_path, reader):
     assert not program.rows()
 
 
-def test_stamps_of_8_bits_stay_as_they_were_made_until_asked_for(begin):
-    program = begin(plain_triplets())
-    assert not any(marked(program, i) for i in range(3))  # some bring marks of their own
+def test_stamps_that_bring_marks_of_their_own_get_none_until_asked_for(begin):
+    members = {f"a/{kind}1.gif": ticked(shade) for kind, shade in zip(KINDS, SHADES)}
+    members["a/temp1.gif"] = plain(SHADES[1])  # decided for each stamp by its pixels
+    program = begin(members)
+    wait_until(lambda: marked(program, 1), what="marks on the one that brings none")
+    assert not marked(program, 0) and not marked(program, 2)
     tap(program, "m")
+    wait_until(lambda: not any(marked(program, i) for i in range(3)), what="no marks")
+    tap(program, "m")
+    wait_until(lambda: all(marked(program, i) for i in range(3)), what="marks on all")
+    program.screen.key("0")
+    wait_until(lambda: not marked(program, 0) and marked(program, 1), what="marks by the pixels")
+
+
+def test_marks_point_at_the_centre_of_8_bit_stamps_too(begin):
+    program = begin(plain_triplets())
     wait_until(lambda: all(marked(program, i) for i in range(3)), what="marks")
     pixels = codes(program.screen.grab(cell(program, 0))) == code(colours.MARK)
     rows, columns = np.nonzero(pixels)

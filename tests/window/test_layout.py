@@ -8,7 +8,17 @@ import tkinter as tk
 import numpy as np
 import pytest
 from conftest import ROOT, Program, Screen, put, wait_until
-from onscreen import SHADES, await_look, await_shades, code, codes, plain_triplets, scenes, seen
+from onscreen import (
+    SHADES,
+    await_look,
+    await_shades,
+    code,
+    codes,
+    plain_triplets,
+    scenes,
+    seen,
+    tap,
+)
 
 import labels
 from look import Look
@@ -169,6 +179,7 @@ def test_quick_resizing_never_blanks_the_stamps_for_long_and_ends_right(begin, t
             blank = None if there else blank or now
             longest = max(longest, now - blank if blank else 0)
     assert longest < 0.5
+    tap(program, "m")
     await_look(program, path, Look())
     for program.width, program.height in ((1500, 900), (800, 450)):
         program.screen.resize(program.window, program.width, program.height)
