@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import archive
+import facts
 from archive import CHUNK_LIMIT, MEMBER_LIMIT, MEMBERS_LIMIT, StampError
 from decoding import READERS, SIDE_LIMIT, ToolError, decode, sample
 
@@ -200,6 +201,8 @@ class Chunk:
         The detections whose three stamps are there, in the order in which they were complete.
     incomplete : dict
         Object ID -> why the triplet cannot be shown, for the others.
+    facts : dict
+        Object ID -> a line of what is known of it; see `facts.read`.
     damage : str or None
         What is wrong with the archive itself. Nobody knows what else it held, and the
         detections listed as incomplete may only have been cut off.
@@ -213,6 +216,7 @@ class Chunk:
         self.metadata_stamp = metadata_stamp(self.name)
         self.objids: list[str] = []
         self.incomplete: dict[str, str] = {}
+        self.facts: dict[str, str] = {}
         self.damage: str | None = None
         self.whole = False
         self._triplets: dict[str, dict[str, Part]] = {}
@@ -226,7 +230,7 @@ class Chunk:
             pass
 
     def _read(self) -> Iterator[str]:
-        stamps = members(self.path)
+        stamps = self._members()
         if not self.keeps:  # by kind, as some archives are, all would be held till the last comes
             stamps = ((name, data if data is None else b"") for name, data in stamps)
         stream = Triplets(stamps)
@@ -245,6 +249,19 @@ class Chunk:
             self.damage = str(error)
         self.incomplete.update((objid, lacking(came)) for objid, came in stream.left.items())
         self.whole = True
+
+    def _members(self) -> Iterator[tuple[str, bytes | None]]:
+        """Go through the stamps as `members` does, and read the facts on the way."""
+
+        def wanted(name: str) -> bool:
+            return _file_name(name) == facts.FILE or parse_name(name) is not None
+
+        for path, data in archive.files(self.path, wanted):
+            name = _file_name(path)
+            if name != facts.FILE:
+                yield name, data
+            elif data and not self.facts:
+                self.facts = facts.read(data)
 
     def forget(self) -> None:
         """Let go of the stamps, until one is asked for again."""

@@ -3,7 +3,7 @@
 Each is ``chunks/NAME.tar.gz``, ``metadata/NAME.csv`` and the folder for its claims. ``chunks.csv``
 is replaced last: a chunk that is not listed does not exist, and what an interrupted command left is
 removed by the next. Gold marks follow from the seed that chunks.csv records and from the marks
-before, a chunk's bytes from its stamps. Standard library only.
+before, a chunk's bytes from its stamps and what is told of them. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import disk
+import facts
 import stamps
 from cluster.hub import (
     CHUNK,
@@ -36,8 +37,8 @@ from cluster.hub import (
     table,
 )
 
-# what a labeller's machine takes, less the ends of the archive and of its last read
-UNPACKED_LIMIT = stamps.CHUNK_LIMIT - (1 << 20)
+# what a labeller's machine takes, less the facts, and the ends of the archive and its last read
+UNPACKED_LIMIT = stamps.CHUNK_LIMIT - (1 << 20) - facts.LIMIT
 _WRITERS = 3  # one of which waits for the disk
 _AT_ONCE = 64 << 20  # bytes of stamps that are on their way into chunks
 _LOCK = re.compile(r"process ([0-9]{1,9}) on (\S+) since ")
@@ -168,7 +169,9 @@ def write(
             count = str(len(content.rows))
             known = Listed(name, "", "", count, "yes" * gold, str(seed), cut)
             rows = table(("OBJID", *columns), content.rows)
-            begun.append((size, writers.submit(_write_one, hub, known, content.members, rows)))
+            told = facts.table(facts.columns(hub.rules.facts), columns, content.rows)
+            members = [*([(facts.FILE, told)] if told else []), *content.members]
+            begun.append((size, writers.submit(_write_one, hub, known, members, rows)))
             waiting += size
         while begun:
             finish()

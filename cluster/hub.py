@@ -27,6 +27,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+import facts
 import labelfile
 
 USAGE, NOTHING_LEFT, NOT_ALLOWED, DAMAGED, REFUSED = 2, 3, 5, 6, 7  # exit statuses, with 0 and 1
@@ -90,6 +91,7 @@ class Rules(NamedTuple):
     claim_expiry_days: int = 14
     gold_share: float = 0.1
     group_column: str = "SNID"
+    facts: str = facts.USUAL
 
 
 class Metadata(NamedTuple):
@@ -491,6 +493,7 @@ def _read_rules(path: Path) -> Rules:
         counts = rules.labelers, rules.chunk_size, rules.claim_expiry_days
         if min(counts) < 1 or not 0 <= rules.gold_share <= 1:
             raise ValueError("counts and days begin at 1, a share is from 0 to 1")
+        facts.columns(rules.facts)
     except (configparser.Error, ValueError) as error:
         reason = " ".join(str(error).split())
         raise HubError(

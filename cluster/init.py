@@ -49,6 +49,8 @@ claim_expiry_days = {claim_expiry_days}
 gold_share = {gold_share}
 # The metadata column that tells what is one object.
 group_column = {group_column}
+# Metadata columns that a labeler is told, where a drop has them. Never a score.
+facts = {facts}
 """
 _SCRIPT = """\
 #!/bin/sh

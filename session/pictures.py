@@ -43,7 +43,7 @@ class Opened(NamedTuple):
     """A chunk was opened, or as much of it as is read so far.
 
     `objids`, `incomplete` and `damage` are those of `stamps.Chunk`; `answers` and `votes` are what
-    this person and others said of its detections.
+    this person and others said of its detections, `facts` what the hub tells of them.
     """
 
     chunk: str
@@ -53,6 +53,7 @@ class Opened(NamedTuple):
     whole: bool
     answers: dict[str, labelfile.Row]
     votes: dict[str, list[verdict.Vote]]
+    facts: dict[str, str] = {}
 
 
 class AllOpened(NamedTuple):
@@ -139,6 +140,7 @@ class Reader:
                 chunk.whole,
                 answers,
                 verdict.read_votes(chunk.path),
+                {objid: chunk.facts[objid] for objid in chunk.objids if objid in chunk.facts},
             )
         )
         return True

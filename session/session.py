@@ -58,12 +58,15 @@ class Page(NamedTuple):
         The label that was given earlier.
     triplet : tuple of three scaling.Stamp or None
         None while they are being read.
+    facts : str
+        What the hub tells of the detection, in one line; may be empty.
     """
 
     detection: Detection | None = None
     pictures: list[bytes] | None = None
     answer: labelfile.Row | None = None
     triplet: tuple[Stamp, Stamp, Stamp] | None = None
+    facts: str = ""
 
 
 class Session:
@@ -122,6 +125,7 @@ class Session:
         )
         self._line = Line()
         self._answers: dict[str, labelfile.Row] = {}
+        self._facts: dict[str, str] = {}
         self._chunks: dict[str, tuple[str, ...]] = {}  # by name, the detections
         self._gone: dict[str, str] = {}  # chunks that could not be read again -> why
         self._today = Today()
@@ -183,6 +187,7 @@ class Session:
         if not chunk.damage or len(chunk.objids) > len(self._chunks.get(chunk.chunk, ())):
             self._chunks[chunk.chunk] = chunk.objids  # else an earlier, better copy is on the line
         self._verdicts.votes.update(chunk.votes)
+        self._facts.update(chunk.facts)
         self._answers = {**chunk.answers, **self._answers}
         self._add_pages(chunk)
         if chunk.whole:
@@ -263,12 +268,14 @@ class Session:
         if detection is None or self.skips.stopped:
             return Page()
         answer = self._answers.get(detection.objid)
+        facts = self._facts.get(detection.objid, "")
         drawing = self._pictures.drawing(detection.objid)
         if drawing is None:
-            return Page(detection, answer=answer)
+            return Page(detection, answer=answer, facts=facts)
         # what is on screen already stays there until it is drawn anew
         shown = drawing.wanted == self._pictures.wanted or self.clock.runs
-        return Page(detection, drawing.pictures if shown else None, answer, drawing.triplet)
+        pictures = drawing.pictures if shown else None
+        return Page(detection, pictures, answer, drawing.triplet, facts)
 
     def progress(self) -> tuple[int, int]:
         """Return how many detections of this page's chunk are dealt with, and how many it has.

@@ -9,7 +9,7 @@ from functools import partial
 import labels
 from window.button import Button
 from window.colours import DIM, INK
-from window.fonts import BOLD, line
+from window.fonts import BOLD, fitting, line
 from window.keys import TOOLS
 from window.layout import Layout, put, tool_text
 
@@ -33,6 +33,7 @@ class Panel:
         self._objid = line(root, font=BOLD, foreground=INK, cursor="hand2")
         self._objid.bind("<ButtonRelease-1>", lambda _: act("copy"))
         self._facts = line(root, foreground=DIM)
+        self._known, self._room = "", 0
         self._tools = {
             key.action: Button(
                 root,
@@ -60,15 +61,19 @@ class Panel:
         put(self._caption, fit.caption)
         put(self._objid, fit.objid)
         put(self._facts, fit.facts)
+        self._room = fit.facts.width
+        self.show_objid(self._objid.cget("text"), self._known)
         for button, box in zip(self._tools.values(), fit.tools):
             put(button, box)
         for button, box in zip(self._labels.values(), fit.labels):
             put(button, box)
             button.configure(wraplength=box.width - fit.unit)
 
-    def show_objid(self, objid: str) -> None:
-        """Show the Object ID, or none."""
+    def show_objid(self, objid: str, facts: str = "") -> None:
+        """Show the Object ID, or none, and what is known of it in a line that may be shortened."""
         self._objid.configure(text=objid)
+        self._known = facts
+        self._facts.configure(text=fitting(facts, self._room, self._facts))
 
     def show_label(self, name: str | None) -> None:
         """Mark the label that the detection has."""

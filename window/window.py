@@ -142,7 +142,7 @@ class Window:
         self._painted = page
         objid = page.detection.objid if page.detection else ""
         self._view.show(page.pictures, page.triplet, self.session.verdict(objid).place)
-        self._panel.show_objid(objid)
+        self._panel.show_objid(objid, page.facts)
         self._panel.show_tools(self.appearance.in_use(), self.appearance.is_usual)
         self._lines.say_across("" if page.detection else nothing_text(self.session))
         if self.session.skips.stopped and not self._comment:

@@ -145,6 +145,7 @@ def copy_clone(target):
         "archive.py",
         "decoding.py",
         "disk.py",
+        "facts.py",
         "labelfile.py",
         "labels.py",
         "stamps.py",

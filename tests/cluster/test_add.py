@@ -69,6 +69,43 @@ def refused(sentence, *words, **options):
     return caught.value.status
 
 
+# ---- what a labeler is told ----
+
+
+def table_of(path, rows):
+    path.write_text("OBJID,MJD,PHOTPROB,BAND\n" + "\n".join(map(",".join, rows)) + "\n")
+    return str(path)
+
+
+def test_a_chunk_tells_what_hub_ini_lists_and_never_the_score(hub, tmp_path):
+    rows = [("11", "56949.2", "0.91", "g"), ("12", "56950.2", "0.12", "i")]
+    add(hub, [drop(tmp_path / "a.tar.gz", ["11", "12"])], table_of(tmp_path / "a.csv", rows))
+    (path,) = (hub / "chunks").iterdir()
+    chunk = stamps.Chunk(path)
+    assert chunk.facts == {"11": "g band · 2014-10-19", "12": "i band · 2014-10-20"}
+    with tarfile.open(path) as archive:
+        first = archive.next()  # before any picture can be asked for
+        assert first.name == f"{stamps.stem(path)}/facts.csv"
+        assert archive.extractfile(first).readline() == b"OBJID,BAND,MJD\n"
+
+
+@pytest.mark.parametrize("listed", ["", "SNID"])
+def test_a_chunk_tells_nothing_where_nothing_is_listed_or_there(hub, tmp_path, listed):
+    setting(hub, "facts", listed)
+    rows = [("11", "56949.2", "0.91", "g")]
+    add(hub, [drop(tmp_path / "a.tar.gz", ["11"])], table_of(tmp_path / "a.csv", rows))
+    (path,) = (hub / "chunks").iterdir()
+    with tarfile.open(path) as archive:
+        assert all(name.endswith(".gif") for name in archive.getnames())
+
+
+def test_a_site_that_lists_the_score_is_refused(hub, tmp_path):
+    setting(hub, "facts", "BAND, PHOTPROB")
+    path = drop(tmp_path / "a.tar.gz", ["11"])
+    refused("facts: PHOTPROB must not be told, a score would lead the eye", hub, [path])
+    assert not list((hub / "chunks").iterdir())
+
+
 # ---- what is cut, and in which order ----
 
 

@@ -17,7 +17,7 @@ from onscreen import (
 )
 
 import labels
-from window import colours
+from window import colours, layout
 from window.button import Button
 from window.fonts import Fonts
 from window.keys import TOOLS
@@ -121,4 +121,32 @@ def test_the_label_that_was_given_is_marked_and_no_other(root):
             button.cget("text")[2:] for button in buttons if button.cget("text").startswith("✓")
         ]
         assert ticked == [f"{x.key}  {x.text}" for x in labels.LABELS if x.name == name]
+    del fonts
+
+
+def test_what_the_hub_tells_of_a_detection_stands_in_a_line(begin, reader):
+    table = b"OBJID,BAND,MJD,PHOTPROB\n1,g,56949.2,0.93\n2,i\x1b[2J\xe2\x80\xaez,,\n3,,,\n"
+    program = begin({"a/facts.csv": table, **plain_triplets()})
+    reader.waits(program, "g band · 2014-10-19", colours.DIM)
+    program.label("6")
+    reader.waits(program, "i[2Jz band", colours.DIM)
+    program.label("6")
+    wait_until(lambda: not reader.sees(program, "band", colours.DIM), what="nothing to be told")
+    assert len(program.rows()) == 2
+
+
+def test_a_line_that_is_too_long_is_shortened_to_its_place(root):
+    fonts, shown, text = Fonts(root), Panel(root, print, print), "airmass 1.2 · " * 40
+    for size in ((800, 450), (1920, 1080)):
+        fit = layout.fit(*size)
+        fonts.resize(fit.unit)
+        shown.arrange(fit)
+        shown.show_objid("1", text)
+        root.update()
+        (facts,) = [w for w in root.winfo_children() if "airmass" in str(w.cget("text"))]
+        said = facts.cget("text")
+        assert said.endswith("…") and text.startswith(said[:-1].rstrip()) and len(said) > 20
+        assert fit.facts.width - 3 * fit.unit < facts.winfo_reqwidth() <= fit.facts.width
+    shown.show_objid("1", "g band")
+    assert facts.cget("text") == "g band"
     del fonts
