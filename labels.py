@@ -128,8 +128,8 @@ LABELS = (
         "8",
         7,
         "None of these, and you can say what it is?",
-        "None of these, and there is something to say: a clean point source without any host, for "
-        "instance. You write a comment.",
+        "None of these, and there is something to say: a clean point source without any host, a "
+        "ring, a satellite's trail, a cosmic ray, the detector's edge. You write a comment.",
         commented=True,
     ),
 )

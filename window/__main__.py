@@ -90,7 +90,7 @@ def comment(root: tk.Tk, _: layout.Layout) -> None:
 
 def guide(root: tk.Tk, fit: layout.Layout) -> None:
     """Show Help."""
-    Guide(root, "", fit.unit, keys.for_help())
+    Guide(root, "", fit, keys.for_help())
 
 
 PARTS = {

@@ -67,7 +67,7 @@ class Appearance:
         return {
             "appearance.next_scaling": self.look.scaling != USUAL.scaling,
             "appearance.invert": self.look.inverted,
-            "appearance.toggle_marks": self._view.has_marks,
+            "appearance.toggle_marks": bool(self._view.marks),  # asked for, not as they came
             "appearance.keep_blinking": self._view.blinking,
         }
 

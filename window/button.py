@@ -37,7 +37,7 @@ class Button(tk.Label):
         guarded: bool = True,
     ) -> None:
         self._shades = BUTTONS[kind]
-        self._quiet = kind == "tool"  # says with its text alone that it is marked
+        self._quiet = kind == "tool"  # its text keeps its length, and it sleeps unseen
         super().__init__(
             parent,
             text=text,
@@ -77,7 +77,7 @@ class Button(tk.Label):
         self.configure(
             background=colour,
             foreground=MARK if self._marked and self._quiet else text,
-            highlightbackground=MARK if self._marked and not self._quiet else edge,
+            highlightbackground=MARK if self._marked else edge,
         )
 
     def light_up(self) -> None:
@@ -89,6 +89,11 @@ class Button(tk.Label):
         self._glowing = glowing
         self._paint(self._shades.usual)
 
+    @property
+    def awake(self) -> bool:
+        """Tell whether the button does anything at the moment."""
+        return self._awake
+
     def wake(self, awake: bool) -> None:
         """Show whether the button does anything at the moment."""
         if awake != self._awake:
@@ -99,5 +104,6 @@ class Button(tk.Label):
         """Show that this is what the detection, or the picture, has already."""
         if marked != self._marked:
             self._marked = marked
-            self.configure(text=f"✓ {self._text}" if marked else self._text)
+            ticked = marked and not self._quiet
+            self.configure(text=f"✓ {self._text}" if ticked else self._text)
             self._paint(self._shades.usual)

@@ -1,27 +1,26 @@
 """The Help window: what to ask oneself, what each label means, the keys, whom to tell.
 
-The examples are ``data/guide/NAME.png``, named after a label, and where there are more of it
-``data/guide/NAME-*.png``: Search, Template and Difference side by side. The window stays open
-beside the labelling window, which goes on working.
+It stays open beside the labelling window, which goes on working, and does not cover its stamps:
+where the screen has no room beside that window, it opens over what is below or beside the stamps.
 """
 
 from __future__ import annotations
 
 import tkinter as tk
 from collections.abc import Sequence
-from pathlib import Path
 
 import labels
 from window.colours import DIM, INK, PAPER, SCROLLBAR
+from window.example import HIGH, WIDE, Example, examples
 from window.fonts import font
+from window.layout import Box, Layout
 
-PICTURES = Path(__file__).resolve().parent.parent / "data" / "guide"
-
-
-def examples(name: str, folder: Path = PICTURES) -> list[Path]:
-    """Return the pictures of a label, in the order in which they are shown."""
-    first = folder / f"{name}.png"
-    return [*([first] if first.exists() else []), *sorted(folder.glob(f"{name}-*.png"))]
+ELSEWHERE = (
+    f"Rings, satellite trails and cosmic rays: {labels.BY_NAME['Other'].title}, and the comment "
+    "says which. Pixels for which there is no value are violet."
+)
+LEAST = 150  # screen pixels of a stamp of an example
+FRAME = 40  # what a desktop puts around a window, and above it
 
 
 class Guide(tk.Toplevel):
@@ -33,25 +32,24 @@ class Guide(tk.Toplevel):
         The labelling window, beside which it opens.
     contact
         Whom to tell about something remarkable; may be empty.
-    unit
-        Height of normal text in screen pixels.
+    fit
+        Where the stamps are in it.
     keys
         Keys, and what they do.
     """
 
     def __init__(
-        self, root: tk.Tk, contact: str, unit: int, keys: Sequence[tuple[str, str]]
+        self, root: tk.Tk, contact: str, fit: Layout, keys: Sequence[tuple[str, str]]
     ) -> None:
         super().__init__(root, class_="ArtifactSpy", background=PAPER)
-        self._opener, self._unit = root, unit
-        self._pictures: list[tk.PhotoImage] = []  # Tk forgets an image that nobody here holds
+        self._opener, self._unit = root, fit.unit
+        self._zoom = max(-(-LEAST // HIGH), round(fit.unit / 5))
         self.title("ArtifactSpy: help")
-        width = min(unit * 46, root.winfo_screenwidth() - 40)
-        height = min(unit * 50, root.winfo_screenheight() - 80)
-        # beside the labelling window if the screen has room for both
-        beside = root.winfo_rootx() + root.winfo_width()
-        left = max(0, min(beside, root.winfo_screenwidth() - width))
-        self.geometry(f"{width}x{height}+{left}+{max(0, root.winfo_rooty())}")
+        window = Box(root.winfo_rootx(), root.winfo_rooty(), fit.width, fit.height)
+        screen = Box(0, 0, root.winfo_screenwidth(), root.winfo_screenheight())
+        least = WIDE * self._zoom + 6 * fit.unit
+        x, y, width, height = where(window, fit, screen, least, HIGH * self._zoom + 3 * fit.unit)
+        self.geometry(f"{width}x{height}+{x}+{y}")
         self.bind("<Escape>", lambda _: self.close())
         self._text = self._paper()
         self._write(contact, keys)
@@ -110,14 +108,21 @@ class Guide(tk.Toplevel):
         for label in sorted(labels.LABELS, key=lambda label: label.asked):
             answer = f"{label.key} {label.title}\n"
             write("end", f"{label.question}  →  ", "item", answer, "answer")
-        write("end", "\nPixels for which there is no value are violet.\n", "dim")
+        write("end", f"{ELSEWHERE}\n", "dim")
         write("end", "\nThe labels\n", "head")
-        write("end", "Each example: Search, Template, Difference.\n", "dim")
+        told = "Each example: Search, Template, Difference; a ring is where to look.\n"
+        write("end", told, "dim")
         for label in labels.LABELS:
             write("end", f"{label.key}  {label.title}\n", "name")
+            write("end", f"{label.meaning}\n", "item")
             for path in examples(label.name):
-                self._show(path)
-            write("end", f"{label.meaning}\n")
+                self._text.window_create(
+                    "end",
+                    window=Example(self._text, path, self._zoom),
+                    padx=self._unit // 3,
+                    pady=self._unit // 3,
+                )
+            write("end", "\n")
         write("end", "\nKeys\n", "head")
         for names, what in keys:
             write("end", f"{names}\t{what}\n", "key")
@@ -129,8 +134,32 @@ class Guide(tk.Toplevel):
             f"{contact or 'whoever runs the campaign'}.\n",
         )
 
-    def _show(self, path: Path) -> None:
-        image = tk.PhotoImage(master=self, file=path).zoom(max(1, round(self._unit / 7)))
-        self._pictures.append(image)
-        self._text.image_create("end", image=image, pady=self._unit // 3)
-        self._text.insert("end", "\n")
+
+def where(window: Box, fit: Layout, screen: Box, width: int, height: int) -> Box:
+    """Return where Help opens: where it covers no stamp, if there is such a place.
+
+    Parameters
+    ----------
+    window, screen
+        Where they are; all in screen pixels.
+    fit
+        Where the stamps are in the window.
+    width, height
+        The least that Help needs.
+    """
+    right, left = screen.width - window.x - window.width, window.x
+    end = window.x + fit.left + 3 * (fit.side + fit.unit)  # of the stamps
+    down = window.y + fit.bottom + fit.unit // 2
+    tall = min(50 * fit.unit, screen.height - 2 * FRAME)
+    wide, top = min(46 * fit.unit, screen.width - FRAME), max(0, window.y)
+    top = min(top, screen.height - FRAME - tall)
+    if right >= width:
+        return Box(window.x + window.width, top, min(wide, right), tall)
+    if left >= width:
+        return Box(left - min(wide, left), top, min(wide, left), tall)
+    if screen.height - FRAME - down >= height:
+        wide = min(max(width, fit.width), screen.width - max(0, window.x))
+        return Box(max(0, window.x), down, wide, screen.height - FRAME - down)
+    if screen.width - end >= width:
+        return Box(end, top, screen.width - end, tall)
+    return Box(max(0, screen.width - wide), top, wide, tall)

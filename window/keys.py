@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import labels
 from window.button import Button
-from window.presses import key_of, meaning
+from window.presses import key_of, meaning, shifted_digit
 
 RELEASE = 20  # ms; auto-repeat sends release and press together, no finger is that fast
 
@@ -78,6 +78,7 @@ LABELS = {label.key: label.name for label in labels.LABELS}
 POINTER_HELP = (
     ("right drag", "on a stamp: brightness across, contrast up and down, of all three"),
     ("right click twice", "brightness and contrast as they were"),
+    ("rest on a button", "what its label means; so does Shift with its key, while held"),
 )
 
 
@@ -103,16 +104,23 @@ class Keyboard:
         ``act(action)`` does what a `Key` names as its action or its release.
     press
         ``press(name)`` gives a label.
+    explain
+        ``explain(name)`` tells what a label means, and if empty no longer.
     """
 
     def __init__(
-        self, root: tk.Tk, act: Callable[[str], object], press: Callable[[str], object]
+        self,
+        root: tk.Tk,
+        act: Callable[[str], object],
+        press: Callable[[str], object],
+        explain: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._root, self._act, self._press = root, act, press
+        self._root, self._act, self._press, self._explain = root, act, press, explain
         self._aqua = root.tk.call("tk", "windowingsystem") == "aqua"
         self._held: dict[int, str | None] = {}  # keycode -> timer of a release not believed yet
         self._released: dict[int, int] = {}  # keycode -> when, by the X server's clock in ms
         self._owed: dict[int, str] = {}  # keycode -> the action for when it is up
+        self._explained: int | None = None  # the keycode that is held for an explanation
 
     def listen(self, window: tk.Tk | tk.Toplevel) -> None:
         """Take the keys that are pressed in a window."""
@@ -128,8 +136,15 @@ class Keyboard:
         if pending:
             self._root.after_cancel(pending)
         self._held[code] = None
-        name = meaning(event.keysym, event.char, event.keycode, int(event.state), self._aqua)
-        self._do(code, name, repeated)
+        state = int(event.state)
+        name = meaning(event.keysym, event.char, event.keycode, state, self._aqua)
+        asked = LABELS.get(shifted_digit(event.keycode, state, self._aqua))
+        if asked and name not in PRESSES and name not in LABELS:
+            self._explained = code
+            self._explain(asked)
+        else:
+            self._explain("")
+            self._do(code, name, repeated)
 
     def _key_released(self, event: tk.Event[tk.Misc]) -> None:
         code = key_of(event.keycode, self._aqua)
@@ -142,6 +157,9 @@ class Keyboard:
             self._held.pop(keycode, None)
             if keycode in self._owed:
                 self._act(self._owed.pop(keycode))
+            if keycode == self._explained:
+                self._explained = None
+                self._explain("")
 
     def _do(self, code: int, name: str, repeated: bool) -> None:
         focus, key = self._root.focus_get(), PRESSES.get(name)

@@ -10,6 +10,7 @@ import labels
 from window.button import Button
 from window.colours import DIM, INK
 from window.fonts import BOLD, fitting, line
+from window.hint import Hint
 from window.keys import TOOLS
 from window.layout import Layout, put, tool_text
 
@@ -24,6 +25,11 @@ class Panel:
         ``act(action)`` does what a `keys.Key` names.
     press
         ``press(name)`` gives a label, and returns whether it did.
+
+    Attributes
+    ----------
+    hint
+        Tells of a label while the pointer rests on its button.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Panel:
             )
             for key in TOOLS
         }
+        self.hint = Hint(root)
         self._labels = {
             label.name: Button(
                 root,
@@ -53,11 +60,14 @@ class Panel:
             )
             for label in labels.LABELS
         }
+        for name, button in self._labels.items():
+            self.hint.watch(button, name)
 
     def arrange(self, fit: Layout) -> None:
         """Take the places that a layout gives."""
         for button in (*self._tools.values(), *self._labels.values()):
             button.configure(highlightthickness=max(2, fit.unit // 6))
+        self.hint.arrange(fit)
         put(self._caption, fit.caption)
         put(self._objid, fit.objid)
         put(self._facts, fit.facts)
@@ -93,4 +103,5 @@ class Panel:
 
     def light_up(self, name: str) -> None:
         """Show for a moment that a label was given."""
+        self.hint.hide()
         self._labels[name].light_up()

@@ -65,6 +65,14 @@ def meaning(keysym: str, char: str, keycode: int, state: int, aqua: bool = False
     return name if len(name) > 1 else name.upper() if shifted else name.lower()
 
 
+def shifted_digit(keycode: int, state: int, aqua: bool = False) -> str:
+    """Return the digit on whose place of the digit row a key is pressed with Shift, or nothing."""
+    if not state & SHIFT or state & (OTHERS_AQUA if aqua else OTHERS):
+        return ""
+    place = (AQUA if aqua else X).get(key_of(keycode, aqua), "")
+    return place if place.isdecimal() else ""
+
+
 def _is_foreign(typed: str) -> bool:
     """Tell whether a character belongs to another script than Latin: no symbol, and no µ or ª."""
     kind = typed > "\u024f" and unicodedata.category(typed)[0]

@@ -86,7 +86,7 @@ class Window:
         self._lines = Lines(root)
         self.appearance = Appearance(self._view, stored, self._look_changed, self._lines.say)
         self._look_changed()
-        self._keyboard = keys.Keyboard(root, self.act, self.press)
+        self._keyboard = keys.Keyboard(root, self.act, self.press, self._panel.hint.show)
         self._keyboard.listen(root)
         root.bind("<Configure>", self._resized)
 
@@ -280,8 +280,8 @@ class Window:
         if self._guide and self._guide.winfo_exists():
             self._guide.close()
         elif self._layout:
-            unit = self._layout.unit
-            self._guide = Guide(self.root, self.settings.contact, unit, keys.for_help())
+            contact = self.settings.contact
+            self._guide = Guide(self.root, contact, self._layout, keys.for_help())
             self._keyboard.listen(self._guide)
         return True
 
