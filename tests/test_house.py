@@ -14,6 +14,7 @@ GROUND = {
     "labels",
     "look",
     "scaling",
+    "smoothing",
     "stamps",
     "tiles",
 }
