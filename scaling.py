@@ -13,12 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+import smoothing
 import stamps
 from decoding import MISSING_LIMIT
 from look import Look
 
 MISSING_COLOUR = (58, 47, 92)  # no grey, and dark: it says "nothing here" without drawing the eye
 _GREY = 128 / 255  # where nothing can be told apart
+# How the flux is found that Search and Template share: see `flux_ratio`. Lengths are in pixels.
+_BLUR, _CENTRE, _ABOVE, _ENOUGH = 4.0, 6.0, 4.0, 20
 
 
 class Stamp(NamedTuple):
@@ -126,15 +129,16 @@ def has_ticks(pixels: np.ndarray) -> bool:
     return bool((on == value).all() and (beside == value).mean() < 0.5)
 
 
-def sky(pixels: np.ndarray) -> Sky:
-    """Measure the sky of a FITS stamp (H, W).
+def sky(pixels: np.ndarray, missing: np.ndarray | None = None) -> Sky:
+    """Measure the sky of a stamp (H, W).
 
     The level is the median of the pixels that are there, sigma 1.4826 times their median absolute
     deviation (that is the standard deviation of a Gaussian); NaN if there are none. Where more
     than half of them are equal, sigma is their standard deviation instead, and 0 only if all are
-    equal.
+    equal. Which are `missing` is that of a FITS stamp if not given: see `missing_pixels`.
     """
-    missing = missing_pixels(pixels)
+    if missing is None:
+        missing = missing_pixels(pixels)
     values = pixels[~missing].astype(np.float64)
     if not values.size:
         return Sky(np.nan, np.nan, missing)
@@ -172,11 +176,22 @@ class Stretch(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """What a `Look` can name: how people call it, and its stretches."""
+    """What a `Look` can name.
 
-    title: str
-    image: Stretch  # of Search and Template
+    Attributes
+    ----------
+    image, difference : Stretch
+        Of Search and Template; of Difference.
+    as_they_are : bool
+        Stamps of 8 bits are left alone.
+    one_scale : bool
+        Search and Template are on one, so that the same shade is the same brightness.
+    """
+
+    image: Stretch
     difference: Stretch
+    as_they_are: bool = False
+    one_scale: bool = False
 
 
 def _peak(deviation: np.ndarray) -> float:
@@ -209,7 +224,8 @@ def _zscale(deviation: np.ndarray, missing: np.ndarray) -> tuple[float, float]:
     from astropy.visualization import ZScaleInterval  # takes 0.3 s, and few ask for it
 
     low, high = ZScaleInterval().get_limits(deviation[~missing])
-    return float(low), float(high)
+    # where most pixels are equal, it finds no slope and no range
+    return (float(low), float(high)) if high > low else _all(deviation, missing)
 
 
 def _linear(deviation: np.ndarray) -> np.ndarray:
@@ -221,20 +237,14 @@ def _asinh(softening: float) -> Callable[[np.ndarray], np.ndarray]:
     return lambda deviation: np.arcsinh(deviation / softening)
 
 
-# Another scaling is another line.
+_USUAL = Stretch(_sky_to_peak, _asinh(3)), Stretch(_about_sky, _linear)
+# Another scaling is another line, and its title in look.py.
 SCALINGS: dict[str, Scaling] = {
-    "asinh": Scaling(
-        "asinh (8-bit stamps as they are)",
-        Stretch(_sky_to_peak, _asinh(3)),
-        Stretch(_about_sky, _linear),
-    ),
-    "zscale": Scaling("zscale (linear)", *[Stretch(_zscale, _linear)] * 2),
-    "minmax": Scaling("lowest to highest pixel (linear)", *[Stretch(_all, _linear)] * 2),
-    "faint": Scaling(
-        "a harder asinh, for what is faint",
-        Stretch(_sky_to_peak, _asinh(0.5)),
-        Stretch(_about_sky_to_all, _asinh(1)),
-    ),
+    "asinh": Scaling(*_USUAL, as_they_are=True),
+    "matched": Scaling(*_USUAL, as_they_are=True, one_scale=True),
+    "zscale": Scaling(Stretch(_zscale, _linear), Stretch(_zscale, _linear)),
+    "minmax": Scaling(Stretch(_all, _linear), Stretch(_all, _linear)),
+    "faint": Scaling(Stretch(_sky_to_peak, _asinh(0.5)), Stretch(_about_sky_to_all, _asinh(1))),
 }
 
 
@@ -260,47 +270,156 @@ def scale(pixels: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
     missing : ndarray of bool, shape (H, W)
         See `missing_pixels`.
     """
-    measured = sky(pixels)
-    return _gray(_share(pixels, measured, Look().scaling, kind)), measured.missing
+    missing = missing_pixels(pixels)
+    stamp = Stamp(pixels.astype(np.float64), np.empty(0, np.uint8), missing, kind)
+    return _gray(shares([stamp], Look())[0]), missing
 
 
-def _share(pixels: np.ndarray, measured: Sky, scaling: str, kind: str) -> np.ndarray:
-    """Return which share of the range each pixel has reached (H, W): 0 is black, 1 is white."""
-    level, sigma, missing = measured
-    if not sigma > 0:
-        return np.full(pixels.shape, _GREY)
+# Looks
+
+
+def shares(triplet: Sequence[Stamp], look: Look) -> list[np.ndarray]:
+    """Return which share of the range each pixel has reached in a look: 0 is black, 1 is white.
+
+    FITS stamps are scaled from their values. Stamps of 8 bits are, too, where they are smoothed or
+    the look asks for more than the first scaling, which leaves them as they are.
+
+    Parameters
+    ----------
+    triplet : sequence of Stamp
+        Search and Template first, for them to be on one scale.
+    look : Look
+
+    Returns
+    -------
+    list of ndarray of float, each shape (H, W)
+        Also below 0 and above 1, and of no meaning where a pixel is missing.
+    """
+    scaling = SCALINGS.get(look.scaling, SCALINGS[Look().scaling])
+    alone = scaling.as_they_are and not look.smooth  # stamps of 8 bits are left so
+    fields = [_field(stamp, look.smooth) for stamp in triplet]
+    stretches = [
+        scaling.difference if stamp.kind == stamps.DIFFERENCE else scaling.image
+        for stamp in triplet
+    ]
+    matched = scaling.one_scale and _matched(triplet, fields)
+    if matched:
+        fields[1] = matched
+    limits = [_limits(*each) for each in zip(fields, stretches)]
+    if matched:
+        lows, highs = zip(*limits[:2])
+        limits[:2] = [(min(lows), max(highs))] * 2
+    found = []
+    for stamp, field, stretch, (low, high) in zip(triplet, fields, stretches, limits):
+        if _has_8_bits(stamp) and (alone or not high > low):
+            share = field.values / 255
+        elif high > low:
+            share = (stretch.curve(_deviation(field)) - low) / (high - low)
+        else:
+            share = np.full(field.values.shape, _GREY)
+        share = (share - look.bias) * look.contrast + 0.5
+        found.append(1 - share if look.inverted else share)
+    return found
+
+
+class _Field(NamedTuple):
+    """A stamp's values in a look, as float64 (H, W), and the sky from which they deviate."""
+
+    values: np.ndarray
+    sky: Sky
+
+
+def _field(stamp: Stamp, smooth: bool) -> _Field:
+    values = stamp.pixels.astype(np.float64)
+    if smooth:
+        values = smoothing.smoothed(values, stamp.missing)
+    return _Field(values, sky(values, stamp.missing))
+
+
+def _deviation(field: _Field) -> np.ndarray:
+    """Return the deviation from the sky in units of its sigma, which is not 0."""
+    level, sigma, missing = field.sky
     # what stands where there is no value can be too large to reckon with
-    deviation = (np.where(missing, level, pixels.astype(np.float64)) - level) / sigma
-    chosen = SCALINGS.get(scaling, SCALINGS[Look().scaling])
-    stretch = chosen.difference if kind == stamps.DIFFERENCE else chosen.image
-    low, high = stretch.curve(np.array(stretch.limits(deviation, missing), float))
-    if not high > low:
-        return np.full(pixels.shape, _GREY)
-    return (stretch.curve(deviation) - low) / (high - low)
+    return (np.where(missing, level, field.values) - level) / sigma
+
+
+def _limits(field: _Field, stretch: Stretch) -> tuple[float, float]:
+    """Return what the curve makes of the limits; equal ones where nothing can be told apart."""
+    if not field.sky.sigma > 0:
+        return 0, 0
+    limits = stretch.limits(_deviation(field), field.sky.missing)
+    low, high = stretch.curve(np.array(limits, float))
+    return low, high
+
+
+def _has_8_bits(stamp: Stamp) -> bool:
+    return stamp.pixels.dtype == np.uint8
 
 
 def _gray(share: np.ndarray) -> np.ndarray:
-    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
+    shade = np.clip(share, 0, 1)  # the one copy: pictures are large, and memory is what takes time
+    shade *= 255
+    return np.rint(shade, out=shade).astype(np.uint8)
 
 
-def shade(stamp: Stamp, look: Look) -> np.ndarray:
-    """Return a stamp's 8 bits in another look, as uint8 (H, W).
+# Search and Template on one scale
 
-    FITS stamps are scaled from their values, 8-bit ones from their 8 bits, which the first
-    scaling leaves as they are.
+
+def _matched(triplet: Sequence[Stamp], fields: Sequence[_Field]) -> _Field | None:
+    """Return Template's field with such a sky that it deviates as Search's does.
+
+    Of stamps of 8 bits, which were scaled each by itself and cut off at white, only the levels of
+    the skies are matched. Where Search and Template share too little flux, their sigmas are. None
+    if there is nothing to be matched.
     """
-    if look == Look():
-        return stamp.gray
-    pixels = stamp.pixels.astype(np.float64)
-    if stamp.pixels.dtype != np.uint8:
-        share = _share(pixels, sky(pixels), look.scaling, stamp.kind)
-    elif look.scaling == Look().scaling or look.scaling not in SCALINGS:
-        share = pixels / 255
-    else:  # black is a value there
-        measured = sky(pixels)._replace(missing=stamp.missing)
-        share = _share(pixels, measured, look.scaling, stamp.kind)
-    share = (share - look.bias) * look.contrast + 0.5
-    return _gray(1 - share if look.inverted else share)
+    if len(triplet) < 2 or _has_8_bits(triplet[0]) != _has_8_bits(triplet[1]):
+        return None
+    search, template = fields[:2]
+    if _has_8_bits(triplet[0]):
+        values = template.values + search.sky.level - template.sky.level
+        return _Field(values, search.sky._replace(missing=template.sky.missing))
+    if not (search.sky.sigma > 0 and template.sky.sigma > 0):
+        return None
+    ratio = flux_ratio(*triplet[:2])
+    sigma = search.sky.sigma / ratio if ratio else template.sky.sigma
+    return template._replace(sky=template.sky._replace(sigma=sigma))
+
+
+def flux_ratio(search: Stamp, template: Stamp) -> float | None:
+    """Return how many times brighter Search has what it shares with Template.
+
+    Both are blurred by much more than their seeing may differ, after the detection in the centre
+    is taken out, which may vary; the ratio is the median over the pixels where both stand well
+    above their skies.
+
+    Parameters
+    ----------
+    search, template : Stamp
+        FITS stamps.
+
+    Returns
+    -------
+    float or None
+        None if they share too little to tell.
+    """
+    if search.pixels.shape != template.pixels.shape:
+        return None
+    height, width = search.pixels.shape
+    y, x = np.ogrid[:height, :width]
+    far = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2) > _CENTRE
+    used = far & ~search.missing & ~template.missing
+    bright, blurred = used, []
+    for stamp in (search, template):
+        values = stamp.pixels.astype(np.float64)
+        level = sky(values, stamp.missing).level
+        blurred.append(smoothing.blurred(np.where(used, values - level, 0), _BLUR))
+        bright = bright & (blurred[-1] > _ABOVE * sky(blurred[-1], ~used).sigma)
+    if np.count_nonzero(bright) < _ENOUGH:
+        return None
+    return float(np.median(blurred[0][bright] / blurred[1][bright]))
+
+
+# Pictures
 
 
 def pictures(triplet: Sequence[Stamp], side: int, look: Look) -> list[bytes]:
@@ -316,40 +435,41 @@ def pictures(triplet: Sequence[Stamp], side: int, look: Look) -> list[bytes]:
     Returns
     -------
     list of bytes
-        See `picture`.
+        Each a PGM (P5), which Tk reads without a decoder; or a PPM (P6), if there are missing
+        pixels, which have `MISSING_COLOUR`. What is not smooth is drawn by nearest neighbour.
     """
-    extent = max(length for stamp in triplet for length in stamp.gray.shape)
-    return [picture(stamp, side, look, extent) for stamp in triplet]
+    zoom = side / max(length for stamp in triplet for length in stamp.gray.shape)
+    usual = look == Look()
+    shown = [stamp.gray for stamp in triplet] if usual else shares(triplet, look)
+    found = []
+    for stamp, share in zip(triplet, shown):
+        rows, columns = (max(1, round(length * zoom)) for length in share.shape)
+        missing = stamp.missing
+        if look.smooth:
+            gray = _gray(smoothing.interpolated(share, rows, columns))
+            missing = _enlarged(missing, rows, columns)
+        else:
+            gray = share if usual else _gray(share)
+        colours, form = gray, b"P5"
+        if missing.any():
+            channels = [np.where(missing, np.uint8(value), gray) for value in MISSING_COLOUR]
+            colours, form = np.stack(channels, axis=-1), b"P6"
+        if not look.smooth:
+            colours = _enlarged(colours, rows, columns)
+        found.append(b"%b %d %d 255 " % (form, columns, rows) + colours.tobytes())
+    return found
 
 
-def picture(stamp: Stamp, side: int, look: Look | None = None, extent: int | None = None) -> bytes:
-    """Draw a stamp as large as fits into a square, by nearest neighbour, keeping its shape.
+def picture(stamp: Stamp, side: int, look: Look | None = None) -> bytes:
+    """Draw one stamp as large as fits into a square, keeping its shape: see `pictures`."""
+    return pictures([stamp], side, look or Look())[0]
 
-    Parameters
-    ----------
-    stamp : Stamp
-    side : int
-        Of the square, in screen pixels.
-    look : Look, optional
-    extent : int, optional
-        How many of the stamp's pixels the square holds in a row; if not given, its longer side.
 
-    Returns
-    -------
-    bytes
-        A PGM (P5), which Tk reads without a decoder; or a PPM (P6), if there are missing pixels,
-        which have `MISSING_COLOUR`.
-    """
-    height, width = stamp.gray.shape
-    zoom = side / (extent or max(height, width))
-    rows, columns = max(1, round(height * zoom)), max(1, round(width * zoom))
-    colours, form = shade(stamp, look or Look()), b"P5"
-    if stamp.missing.any():
-        colours, form = np.repeat(colours[:, :, None], 3, axis=2), b"P6"
-        colours[stamp.missing] = MISSING_COLOUR
+def _enlarged(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Draw an array (H, W, ...) at another size, by nearest neighbour."""
+    height, width = array.shape[:2]
     down = (np.arange(rows) * height) // rows
     across = (np.arange(columns) * width) // columns
     # First the few rows, then whole rows at once. Indexing would leave the bytes in another order
     # in memory, and take ten times as long.
-    large = colours.take(across, axis=1).take(down, axis=0)
-    return b"%b %d %d 255 " % (form, columns, rows) + large.tobytes()
+    return array.take(across, axis=1).take(down, axis=0)

@@ -11,9 +11,24 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+import look
 import scaling
+import smoothing
 import stamps
 from look import Look
+
+
+def shade(stamp, wanted):
+    """Return the 8 bits of one stamp in a look."""
+    (share,) = scaling.shares([stamp], wanted)
+    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
+
+
+def as_stamp(pixels, kind="srch"):
+    """Make a stamp of pixels, as reading a file would."""
+    if pixels.dtype == np.uint8:
+        return scaling.Stamp(pixels, pixels, np.zeros(pixels.shape, bool), kind)
+    return scaling.Stamp(pixels, *scaling.scale(pixels, kind), kind)
 
 
 def test_search_is_asinh_from_the_sky_to_the_central_peak():
@@ -96,6 +111,7 @@ LOOKS = st.builds(
     st.booleans(),
     st.floats(-0.5, 1.5),
     st.floats(0.2, 20),
+    st.booleans(),
 )
 SIDES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=14)
 # what files hold for "no value", and what is next to the ends of floating point
@@ -113,13 +129,12 @@ EDGES = [np.nan, np.inf, -np.inf, -3.4028235e38, 1e30, 9.9e29, -9.9e29, 1e-45, 0
 def test_whatever_the_pixels_every_look_gives_8_bits_and_no_warning(pixels, kind, wanted):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        if pixels.dtype == np.uint8:
-            stamp = scaling.Stamp(pixels, pixels, np.zeros(pixels.shape, bool), kind)
-        else:
-            stamp = scaling.Stamp(pixels, *scaling.scale(pixels, kind), kind)
+        stamp = as_stamp(pixels, kind)
         before = stamp.gray.copy()
-        gray = scaling.shade(stamp, wanted)
-    assert gray.dtype == np.uint8 and gray.shape == pixels.shape
+        gray = shade(stamp, wanted)
+        ppm = scaling.picture(stamp, 40, wanted)
+    assert gray.shape == pixels.shape and np.isfinite(scaling.shares([stamp], wanted)).all()
+    assert max(Image.open(io.BytesIO(ppm)).size) == 40
     assert np.array_equal(stamp.gray, before)
 
 
@@ -132,18 +147,18 @@ def test_a_sentinel_of_double_precision_gives_no_warning(name, kind):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         stamp = scaling.read(fits_bytes(pixels), ".fits", kind)
-        gray = scaling.shade(stamp, Look(name, contrast=2.0))
+        gray = shade(stamp, Look(name, contrast=2.0))
     assert stamp.missing.sum() == 3 * 51 and len(set(gray[~stamp.missing])) > 50
 
 
 def test_the_first_look_is_how_a_stamp_was_read_and_inverting_it_twice_too():
     for kind in KINDS:
         stamp = scaling.read(fits_bytes(noise()), ".fits", kind)
-        assert np.array_equal(scaling.shade(stamp, Look()), stamp.gray)
-        inverted = scaling.shade(stamp, Look(inverted=True)).astype(int)
+        assert np.array_equal(shade(stamp, Look()), stamp.gray)
+        inverted = shade(stamp, Look(inverted=True)).astype(int)
         assert np.abs(inverted + stamp.gray - 255).max() <= 1  # each is rounded
     picture = scaling.read(gif(1), ".gif", "srch")
-    assert np.array_equal(scaling.shade(picture, Look(inverted=True)), 255 - picture.gray)
+    assert np.array_equal(shade(picture, Look(inverted=True)), 255 - picture.gray)
 
 
 def test_bias_and_contrast_work_on_the_values_and_not_on_8_bits():
@@ -152,10 +167,10 @@ def test_bias_and_contrast_work_on_the_values_and_not_on_8_bits():
     stamp = scaling.read(fits_bytes(pixels), ".fits", "srch")
     low, high = (47, 4), (41, 4)  # rows are counted from the top
     assert stamp.gray[low] == stamp.gray[high] == 255
-    gray = scaling.shade(stamp, Look(bias=1.2, contrast=0.5))
+    gray = shade(stamp, Look(bias=1.2, contrast=0.5))
     assert gray[low] < gray[high] < 255
     # and with contrast the faint is told apart more finely than 8 bits of the whole range do
-    hard = scaling.shade(stamp, Look(bias=0.3, contrast=10.0))
+    hard = shade(stamp, Look(bias=0.3, contrast=10.0))
     sky = stamp.gray == np.median(stamp.gray)
     assert len(set(hard[sky])) > 5
 
@@ -166,14 +181,14 @@ def test_a_scaling_that_is_gone_stands_for_the_first():
         scaling.read(fits_bytes(noise()), ".fits", "srch"),
         scaling.read(gif(1), ".gif", "srch"),
     ):
-        first = scaling.shade(stamp, Look("asinh", True))
-        assert np.array_equal(scaling.shade(stamp, Look("none", True)), first)
+        first = shade(stamp, Look("asinh", True))
+        assert np.array_equal(shade(stamp, Look("none", True)), first)
 
 
 def test_bias_is_middle_grey_and_contrast_the_slope():
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     stamp = scaling.Stamp(ramp, ramp, ramp < 0)
-    gray = scaling.shade(stamp, Look(bias=0.25, contrast=2.0)).astype(int)
+    gray = shade(stamp, Look(bias=0.25, contrast=2.0)).astype(int)
     assert np.abs(gray - np.clip(2 * (ramp.astype(int) - 63.75) + 127.5, 0, 255)).max() <= 0.5
 
 
@@ -188,10 +203,10 @@ def test_zscale_and_lowest_to_highest_are_linear_between_their_limits():
         ("minmax", (there.min(), there.max())),
         ("zscale", ZScaleInterval().get_limits(there)),
     ):
-        gray = scaling.shade(stamp, Look(name))[~stamp.missing]
+        gray = shade(stamp, Look(name))[~stamp.missing]
         wanted = 255 * np.clip((there - low) / (high - low), 0, 1)
         assert np.abs(gray - wanted).max() <= 0.5001
-    minmax = scaling.shade(stamp, Look("minmax"))[~stamp.missing]
+    minmax = shade(stamp, Look("minmax"))[~stamp.missing]
     assert minmax.min() == 0 and minmax.max() == 255
 
 
@@ -201,10 +216,10 @@ def test_the_harder_asinh_lifts_what_is_faint_and_keeps_difference_around_grey()
     pixels[25, 25] += 500
     stamp = scaling.read(fits_bytes(pixels), ".fits", "srch")
     block = np.s_[22:24, 22:24]
-    usual, faint = (scaling.shade(stamp, Look(name))[block] for name in ("asinh", "faint"))
+    usual, faint = (shade(stamp, Look(name))[block] for name in ("asinh", "faint"))
     assert faint.mean() > usual.mean() + 20
     difference = scaling.read(fits_bytes(pixels), ".fits", "diff")
-    gray = scaling.shade(difference, Look("faint"))
+    gray = shade(difference, Look("faint"))
     assert abs(np.median(gray) - 127.5) < 6
     assert gray[25, 25] == 255 > gray[22:24, 22:24].max() > gray[22:24, 22:24].min() > 128
 
@@ -299,3 +314,210 @@ def test_of_real_stamps_those_of_des_have_ticks(real):
         for objid in chunk.objids[:12]:
             for stamp in scaling.triplet(objid, chunk.encoded(objid)):
                 assert stamp.ticked == path.name.startswith("des"), (path, objid)
+# Smoothed
+
+
+def gaussian(flux, sigma, x=25.0, y=25.0, shape=(51, 51)):
+    """Make a point source."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    squared = (columns - x) ** 2 + (rows - y) ** 2
+    return flux / (2 * np.pi * sigma**2) * np.exp(-0.5 * squared / sigma**2)
+
+
+def signal(stamp, wanted):
+    """Return by how many times what the sky scatters the centre differs from the sky."""
+    gray = shade(stamp, wanted).astype(float)
+    centre = gray[23:28, 23:28] - np.median(gray)
+    return np.abs(centre).max() / gray[np.abs(np.indices(gray.shape) - 25).max(axis=0) > 8].std()
+
+
+@pytest.mark.parametrize("form", ["FITS", "8 bits"])
+def test_a_point_lost_in_the_noise_stands_out_once_smoothed(form):
+    pixels = noise(sky=110.0, sigma=40.0, seed=3) + gaussian(40 * 30, 1.7)
+    if form == "8 bits":
+        pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+    stamp = as_stamp(pixels, "diff")
+    assert signal(stamp, Look(smooth=True)) > max(5, 1.5 * signal(stamp, Look()))
+    # and not by hiding the noise: it still spans a good part of the greys
+    gray = shade(stamp, Look(smooth=True))
+    assert abs(np.median(gray) - 127.5) < 12 and gray[:15].std() > 20
+    assert gray[23:28, 23:28].max() == 255
+
+
+def test_smoothed_stamps_are_scaled_by_what_their_sky_scatters_then():
+    for kind in KINDS:
+        stamp = as_stamp(noise(seed=4) + gaussian(800, 2.0), kind)
+        smooth = smoothing.smoothed(stamp.pixels, stamp.missing)
+        gray, _ = scaling.scale(smooth, kind)
+        assert np.array_equal(shade(stamp, Look(smooth=True)), gray)
+        assert not np.array_equal(gray, stamp.gray)
+
+
+@pytest.mark.parametrize("name", [*scaling.SCALINGS])
+def test_missing_pixels_keep_their_edges_and_their_colour_when_smoothed(name):
+    pixels = noise()
+    pixels[10:20, 30:40] = np.nan
+    stamp = scaling.read(fits_bytes(pixels), ".fits", "temp")
+    wanted = Look(name, smooth=True)
+    picture = np.asarray(Image.open(io.BytesIO(scaling.picture(stamp, 400, wanted))))
+    violet = (picture == scaling.MISSING_COLOUR).all(axis=2)
+    sharp = Image.open(io.BytesIO(scaling.picture(stamp, 400)))
+    assert np.array_equal(violet, (np.asarray(sharp) == scaling.MISSING_COLOUR).all(axis=2))
+    assert violet.sum() == pytest.approx(100 * (400 / 51) ** 2, rel=0.02)
+    there = picture[~violet]
+    assert (there == there[:, :1]).all()  # grey, nothing between it and the colour
+
+
+def test_a_smoothed_picture_has_no_steps_from_pixel_to_pixel():
+    stamp = as_stamp(noise())
+    steps = []
+    for wanted in (Look(), Look(smooth=True)):
+        picture = Image.open(io.BytesIO(scaling.picture(stamp, 510, wanted)))
+        steps.append(np.abs(np.diff(np.asarray(picture).astype(int))).max())
+    assert steps[0] > 100 and steps[1] < 20
+
+
+def test_a_smoothed_look_takes_brightness_contrast_and_inverting():
+    stamp = as_stamp(noise(sky=110.0, sigma=20.0).astype(np.uint8))
+    smooth = Look(smooth=True)
+    gray = shade(stamp, smooth).astype(int)
+    assert np.abs(gray + shade(stamp, smooth._replace(inverted=True)) - 255).max() <= 1
+    assert shade(stamp, smooth.stretched(0.7, 1)).mean() < gray.mean() - 15
+    assert shade(stamp, smooth.stretched(0.5, 4)).std() > gray.std()
+
+
+def test_a_stamp_of_8_bits_and_one_shade_keeps_it_in_every_look():
+    for shade_of_it in (0, 60, 255):
+        stamp = as_stamp(np.full((9, 9), shade_of_it, np.uint8))
+        for name in scaling.SCALINGS:
+            for smooth in (False, True):
+                assert (shade(stamp, Look(name, smooth=smooth)) == shade_of_it).all()
+
+
+def test_zscale_shows_a_star_on_a_sky_of_one_shade():
+    pixels = np.full((51, 51), 20, np.uint8)
+    pixels[24:27, 24:27] = 90
+    for stamp in (as_stamp(pixels), as_stamp(pixels.astype(float))):
+        gray = shade(stamp, Look("zscale"))
+        assert gray[25, 25] == 255 and gray[0, 0] == 0
+
+
+# Search and Template on one scale
+
+
+STARS = (9, 12, 3000), (40, 8, 6000), (36, 39, 2500), (12, 41, 9000)
+
+
+def field(scale, seeing, sky, sigma, seed, variable=0.0, stars=STARS):
+    """Make pixels of some stars and a galaxy, perhaps with something that varies in it."""
+    pixels = gaussian(4000, np.hypot(4, seeing), 27, 25)
+    for x, y, flux in stars:
+        pixels = pixels + gaussian(flux, seeing, x, y)
+    return noise(sky=sky, sigma=sigma, seed=seed) + scale * pixels + gaussian(variable, seeing)
+
+
+@pytest.mark.parametrize("scale", [0.02, 1.0, 30.0])
+@pytest.mark.parametrize("seeing", [(1.6, 1.6), (1.9, 1.5), (1.5, 1.9)])
+@pytest.mark.parametrize("variable", [0.0, 15000.0])
+def test_zero_points_and_seeing_are_found_from_what_both_hold(scale, seeing, variable):
+    search = as_stamp(field(1, seeing[0], 1000, 8, 1, variable).astype("f4"))
+    template = as_stamp(field(scale, seeing[1], 3, 4 * scale, 2).astype("f4"), "temp")
+    assert scaling.flux_ratio(search, template) == pytest.approx(1 / scale, rel=0.08)
+
+
+def test_missing_pixels_and_a_star_that_has_gone_do_not_move_the_factor():
+    gone = field(1, 1.7, 1000, 8, 1, stars=STARS[1:])
+    template = field(0.1, 1.7, 3, 0.4, 2)
+    gone[30:45, 30:], template[:8] = np.nan, -3.4028235e38
+    found = scaling.flux_ratio(as_stamp(gone), as_stamp(template, "temp"))
+    assert found == pytest.approx(10, rel=0.08)
+
+
+def on_one_scale(search, template, **look_):
+    """Return the shares of both as they are on one scale."""
+    triplet = as_stamp(search), as_stamp(template, "temp"), as_stamp(search, "diff")
+    first, second, _ = scaling.shares(triplet, Look("matched", **look_))
+    return first, second
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_what_did_not_change_has_one_shade_in_both(smooth):
+    """The brightest spot of each star, and the sky; not so when each is scaled by itself."""
+    search, template = field(1, 1.7, 1000, 8, 1, 30000), field(0.1, 1.7, 3, 0.1, 2)
+    first, second = on_one_scale(search, template, smooth=smooth)
+    usual = scaling.shares([as_stamp(search), as_stamp(template)], Look(smooth=smooth))
+    spots = [(y, x) for x, y, _ in STARS] + [(np.s_[46:, 20:30])]
+
+    def jumps(pair):
+        return [abs(np.mean(pair[0][spot]) - np.mean(pair[1][spot])) for spot in spots]
+
+    assert max(jumps((first, second))) < 0.06 < 0.1 < max(jumps(usual))
+    assert first[25, 25] > second[25, 25] + 0.1  # but the transient does
+    assert first.max() == pytest.approx(1)
+
+
+def test_what_has_faded_is_not_burnt_out():
+    first, second = on_one_scale(field(1, 1.7, 9, 8, 1), field(1, 1.7, 9, 8, 2, 40000))
+    assert second.max() == pytest.approx(1) and second[25, 25] > first.max() + 0.2
+
+
+def test_where_nothing_is_shared_each_is_seen_above_its_own_noise():
+    first, second = on_one_scale(noise(sky=1000, sigma=50), noise(sky=1, sigma=0.01, seed=2))
+    assert first.mean() == pytest.approx(second.mean(), abs=0.01)
+    assert first.std() == pytest.approx(second.std(), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "template", [np.full((51, 51), 7.0), np.full((51, 51), np.nan), noise((30, 51)), noise((1, 1))]
+)
+def test_what_cannot_be_matched_is_shown_as_ever(template):
+    search = field(1, 1.7, 1000, 8, 1)
+    for pair in ((search, template), (template, search)):
+        triplet = [as_stamp(pixels) for pixels in pair]
+        assert scaling.flux_ratio(*triplet) is None
+        shown = scaling.shares(triplet, Look("matched"))
+        usual = scaling.shares(triplet, Look())
+        if np.ptp(template) > 0:  # and on the limits of both
+            assert all(np.corrcoef(a.flat, b.flat)[0, 1] > 0.9 for a, b in zip(shown, usual))
+        else:
+            assert all(map(np.array_equal, shown, usual))
+
+
+def test_stamps_of_8_bits_get_one_sky_and_are_else_as_they_are():
+    search = noise(sky=64, sigma=20).clip(0, 255).astype(np.uint8)
+    template = noise(sky=110, sigma=9, seed=2).clip(0, 255).astype(np.uint8)
+    first, second = on_one_scale(search, template)
+    assert np.array_equal(np.rint(255 * first), search)
+    lower = np.median(template) - np.median(search)
+    assert np.allclose(255 * second, template - lower) and lower > 40
+    assert abs(np.median(first) - np.median(second)) < 1e-9
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    pixels=st.lists(
+        hnp.arrays(np.uint8, SIDES)
+        | hnp.arrays(np.float32, SIDES, elements=st.sampled_from(EDGES) | st.floats(width=32)),
+        min_size=3,
+        max_size=3,
+    ),
+    wanted=LOOKS,
+)
+def test_whatever_the_pixels_of_a_triplet_it_can_be_drawn_on_one_scale(pixels, wanted):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        triplet = [as_stamp(array, kind) for array, kind in zip(pixels, KINDS)]
+        ppms = scaling.pictures(triplet, 30, wanted._replace(scaling="matched"))
+    assert len(ppms) == 3 and all(ppm[:2] in (b"P5", b"P6") for ppm in ppms)
+
+
+def test_every_scaling_has_a_title():
+    assert [*scaling.SCALINGS] == [*look.SCALINGS] and len(set(look.SCALINGS.values())) > 4
+
+
+@pytest.mark.parametrize("objid", [f"2000000{n:02}" for n in (1, 3, 11, 13, 15, 26, 28, 30)])
+def test_points_and_dipoles_of_real_differences_stand_out_once_smoothed(real, objid):
+    """On a sheet of eighteen these are found by eye, too."""
+    chunk = stamps.Chunk(real / "des-public-01.tar.gz")
+    *_, difference = scaling.triplet(objid, chunk.encoded(objid))
+    assert signal(difference, Look(smooth=True)) > 1.4 * signal(difference, Look())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tkinter as tk
 from collections.abc import Callable, Mapping
 
-from look import Look
+from look import SCALINGS, Look
 from window.view import View
 
 BRIGHTER, HARDER = 0.05, 1.2  # of a key: a share of the range, and how many times
@@ -84,13 +84,11 @@ class Appearance:
 
     def next_scaling(self) -> None:
         """Take the next scaling."""
-        from scaling import SCALINGS  # which imports numpy: that is there by now
-
         names = list(SCALINGS)
         at = names.index(self.look.scaling) if self.look.scaling in names else 0
         name = names[(at + 1) % len(names)]
         self._take(self.look._replace(scaling=name))
-        self._say(f"Scaling: {SCALINGS[name].title}.")
+        self._say(f"Scaling: {SCALINGS[name]}.")
 
     def invert(self) -> None:
         """Show bright pixels dark, or bright again."""

@@ -73,8 +73,8 @@ def test_every_tool_can_be_reached(begin, press):
         ("back", pages[0]),
         ("newest", pages[2]),
         ("keep_blinking", swapped(pages[2])),
-        ("next_scaling", (128, 128, 128)),  # a constant stamp has no range to be linear in
-        ("invert", (127, 127, 127)),
+        ("next_scaling", (pages[2][0], pages[2][0], pages[2][2])),  # one sky
+        ("invert", (255 - pages[2][0], 255 - pages[2][0], 255 - pages[2][2])),
     ):
         press(program, name)
         await_shades(program, shown)
