@@ -45,7 +45,7 @@ class ViewAlone:
         keys.Keyboard(root, self._act, print).listen(root)
 
     def _draw(self) -> None:
-        pictures = scaling.pictures(self._triplet, self._side, self.appearance.look)
+        pictures = scaling.pictures(self._triplet, self._side, self.appearance.shown)
         self._view.show(pictures, self._triplet, (0, 25, 25))
 
     def _act(self, action: str) -> None:

@@ -39,6 +39,11 @@ class Appearance:
         Called without arguments when anything of it has changed.
     say
         ``say(sentence)``: something the person should see.
+
+    Attributes
+    ----------
+    look
+        As it is kept; what is on screen may differ as long as a key is held: see `shown`.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Appearance:
     ) -> None:
         self._view, self._changed, self._say = view, changed, say
         self.look, view.marks = from_settings(settings)
+        self._held = False  # the key that smooths
         self._grip: tuple[int, int, Look] | None = None  # where a drag began, and in which look
         for cell in view.cells:
             for button in (2, 3):  # the right one is 2 on macOS
@@ -62,11 +68,17 @@ class Appearance:
         """Return how it is left."""
         return as_settings(self.look, self._view.marks)
 
+    @property
+    def shown(self) -> Look:
+        """Return the look on screen."""
+        return self.look._replace(smooth=self.look.smooth != self._held)
+
     def in_use(self) -> dict[str, bool]:
         """Return which of the tools, by their `keys.Key.action`, are in use."""
         return {
             "appearance.next_scaling": self.look.scaling != USUAL.scaling,
             "appearance.invert": self.look.inverted,
+            "appearance.keep_smoothing": self.look.smooth,
             "appearance.toggle_marks": bool(self._view.marks),  # asked for, not as they came
             "appearance.keep_blinking": self._view.blinking,
         }
@@ -122,6 +134,20 @@ class Appearance:
         """Let Search and Template change places all the time, or no longer."""
         self._view.keep_blinking(not self._view.blinking)
         self._changed()
+
+    def smooth(self) -> None:
+        """Show smooth stamps, or sharp ones if smooth ones are kept, until `stop_smoothing`."""
+        self._held = True
+        self._changed()
+
+    def stop_smoothing(self) -> None:
+        """Show the stamps again as they are kept."""
+        self._held = False
+        self._changed()
+
+    def keep_smoothing(self) -> None:
+        """Show smooth stamps all the time, or no longer."""
+        self._take(self.look._replace(smooth=not self.look.smooth))
 
     def darker(self) -> None:
         """Show all three stamps with less brightness."""

@@ -47,6 +47,14 @@ KEYS = (
         "swap them again and again, until pressed again",
         "Blink",
     ),
+    Key(
+        ("space",),
+        "appearance.smooth",
+        "Space",
+        "while held: all three smoothed, so that what is faint stands out",
+        release="appearance.stop_smoothing",
+    ),
+    Key(("g", "G"), "appearance.keep_smoothing", "g", "smooth until pressed again", "Smooth"),
     Key(("s", "S"), "appearance.next_scaling", "s", "the next scaling", "Scaling"),
     Key(
         ("i", "I", "idotless", "Iabovedot"),
@@ -163,7 +171,8 @@ class Keyboard:
 
     def _do(self, code: int, name: str, repeated: bool) -> None:
         focus, key = self._root.focus_get(), PRESSES.get(name)
-        if name in ("Return", "KP_Enter", "space") and isinstance(focus, Button):
+        # not Space, which is held to look closer: where Tab has been it would give a label
+        if name in ("Return", "KP_Enter") and isinstance(focus, Button):
             if not repeated:
                 focus.invoke()
         elif key and key.release and key.release not in self._owed.values():

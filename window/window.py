@@ -122,7 +122,7 @@ class Window:
     def _look_changed(self) -> None:
         self._panel.show_tools(self.appearance.in_use(), self.appearance.is_usual)
         if self._layout:
-            self.session.show_as(self._layout.side, self.appearance.look)
+            self.session.show_as(self._layout.side, self.appearance.shown)
 
     def refresh(self) -> None:
         """Bring the window in line with the session."""

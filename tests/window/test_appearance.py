@@ -95,7 +95,7 @@ def test_keys_change_the_look_and_0_takes_all_back(begin, tmp_path, reader):
     await_look(program, path, Look(inverted=True))
     tap(program, "i")
     await_look(program, path, Look())
-    for key in "siB":
+    for key in "sigB":
         tap(program, key)
     wait_until(lambda: not np.array_equal(seen(program)[2], usual[2]))
     screen.key("0")
@@ -106,6 +106,80 @@ def test_keys_change_the_look_and_0_takes_all_back(begin, tmp_path, reader):
     while time.monotonic() < end:  # it blinks no longer
         assert np.array_equal(seen(program)[0], usual[0])
     assert not program.rows()
+
+
+def flat(pictures):
+    """Return three pictures as one, to be compared."""
+    return np.concatenate([picture.ravel() for picture in pictures])
+
+
+def test_space_smooths_as_long_as_it_is_held_and_does_nothing_else(begin, tmp_path):
+    program = begin(scenes(), first=None)
+    path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
+    screen = program.screen
+    tap(program, "m")
+    sharp = await_look(program, path, Look())
+    screen.key("space", up=False)
+    smooth = await_look(program, path, Look(smooth=True))
+    assert len(np.unique(np.diff(flat(smooth).astype(int)))) > len(np.unique(flat(smooth))) / 2
+    for _ in range(8):  # what X sends for a held key
+        screen.repeat("space")
+        pass_time(0.03)
+        assert np.array_equal(flat(seen(program)), flat(smooth))
+    screen.key("space", down=False)
+    await_look(program, path, Look())
+    screen.key("space")  # a short press, too, is over when it is over
+    pass_time(0.3)
+    assert np.array_equal(flat(seen(program)), flat(sharp))
+    assert not program.rows() and not program.screen.window("ArtifactSpy: help")
+    program.close()
+    assert "smooth = False" in (tmp_path / "data" / "settings.ini").read_text()
+
+
+def test_labels_are_given_while_space_is_held_and_the_next_is_smooth(begin, tmp_path):
+    program = begin(scenes(), first=None)
+    path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
+    tap(program, "m")
+    await_look(program, path, Look())
+    program.screen.key("space", up=False)
+    for objid in ("1", "2"):
+        await_look(program, path, Look(smooth=True), objid)
+        pass_time(GUARD + 0.05)
+        program.screen.key("6")
+        wait_until(lambda n=objid: program.rows() and program.rows()[-1].objid == n)
+    await_look(program, path, Look(smooth=True), "3")
+    program.screen.key("space", down=False)
+    await_look(program, path, Look(), "3")
+    assert [row.objid for row in program.rows()] == ["1", "2"]
+
+
+def test_smoothing_is_kept_with_all_that_changes_the_look_beside_it(begin, tmp_path):
+    program = begin(scenes(), first=None)
+    path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
+    screen = program.screen
+    for key in "mgi":
+        tap(program, key)
+    await_look(program, path, Look(inverted=True, smooth=True))
+    tap(program, "period")
+    look = Look(inverted=True, bias=0.5 - appearance.BRIGHTER, smooth=True)
+    await_look(program, path, look)
+    screen.key("space", up=False)  # held, it shows the other: here what is sharp
+    await_look(program, path, look._replace(smooth=False))
+    screen.key("space", down=False)
+    search, template, _ = await_look(program, path, look)
+    screen.key("b", up=False)
+    wait_until(lambda: np.array_equal(seen(program)[0], template), what="Template in its place")
+    assert np.array_equal(seen(program)[1], search)
+    screen.key("b", down=False)
+    tap(program, "s")
+    look = look._replace(scaling="matched")
+    await_look(program, path, look)
+    program.close()
+    program = begin(first=None)
+    await_look(program, path, look)
+    tap(program, "0")
+    tap(program, "m")
+    await_look(program, path, Look())
 
 
 def test_the_next_scaling_waits_for_no_numpy(screen):

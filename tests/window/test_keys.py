@@ -4,10 +4,21 @@ import os
 import signal
 
 import pytest
-from conftest import verified
-from onscreen import SHADES, await_shades, pass_time, plain_triplets, shades, swapped, tap
+from conftest import verified, wait_until
+from onscreen import (
+    SHADES,
+    await_look,
+    await_shades,
+    pass_time,
+    plain_triplets,
+    scenes,
+    shades,
+    swapped,
+    tap,
+)
 
 import labels
+from look import Look
 from window import keys
 from window.appearance import Appearance
 from window.window import GUARD, Window
@@ -125,3 +136,22 @@ def test_every_key_does_one_thing_that_the_window_or_a_part_of_it_can():
         part, _, method = action.rpartition(".")
         owner = {"": Window, "appearance": Appearance}[part]
         assert not action or callable(getattr(owner, method))
+
+
+def test_space_gives_no_label_where_tab_has_been_and_enter_does(begin, tmp_path):
+    """Space is held to look closer, with the eyes on the stamps and not on the focus."""
+    program = begin(scenes(), first=None)
+    path = tmp_path / "data" / "chunks" / "a--own.tar.gz"
+    tap(program, "m")
+    await_look(program, path, Look())
+    pass_time(GUARD)
+    for _ in range(2 + len(keys.TOOLS) + 1):
+        tap(program, "Tab")
+    program.screen.key("space", up=False)
+    await_look(program, path, Look(smooth=True))
+    program.screen.key("space", down=False)
+    await_look(program, path, Look())
+    assert not program.rows()
+    tap(program, "Return")
+    wait_until(program.rows, what="the label of the button with the focus")
+    assert program.rows()[0].action == labels.LABELS[0].name
