@@ -242,6 +242,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):  # before the window is there: tidy up and go
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda *_: sys.exit(2))
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        # stamps are small matrices: numpy's own threads cost more than they save
+        os.environ.setdefault(name, "1")
     try:
         status = run(arguments(sys.argv[1:]))
     except SessionError as error:
