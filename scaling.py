@@ -357,9 +357,7 @@ def _has_8_bits(stamp: Stamp) -> bool:
 
 
 def _gray(share: np.ndarray) -> np.ndarray:
-    shade = np.clip(share, 0, 1)  # the one copy: pictures are large, and memory is what takes time
-    shade *= 255
-    return np.rint(shade, out=shade).astype(np.uint8)
+    return np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
 
 
 # Search and Template on one scale
@@ -446,7 +444,7 @@ def pictures(triplet: Sequence[Stamp], side: int, look: Look) -> list[bytes]:
         rows, columns = (max(1, round(length * zoom)) for length in share.shape)
         missing = stamp.missing
         if look.smooth:
-            gray = _gray(smoothing.interpolated(share, rows, columns))
+            gray = smoothing.interpolated(share, rows, columns)
             missing = _enlarged(missing, rows, columns)
         else:
             gray = share if usual else _gray(share)

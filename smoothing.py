@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+BAND = 32  # rows at a time: floats of a whole picture would be new memory, which takes long to get
 SIGMA = 1.2  # pixels of the stamp: somewhat less than the seeing of most surveys
 
 
@@ -59,16 +60,21 @@ def interpolated(share: np.ndarray, rows: int, columns: int) -> np.ndarray:
     Parameters
     ----------
     share : ndarray of float, shape (H, W)
-        0 is black, 1 is white; what is far beyond may come out nearer.
+        0 is black, 1 is white.
     rows, columns : int
 
     Returns
     -------
-    ndarray of float32, shape (rows, columns)
+    ndarray of uint8, shape (rows, columns)
     """
     height, width = share.shape
-    near = np.clip(share, -1, 2).astype(np.float32)  # else it swings beside what is far beyond
-    return _cubic(rows, height) @ near @ _cubic(columns, width).T
+    near = 255 * np.clip(share, -1, 2).astype(np.float32)  # it would swing beside what is far off
+    across, down = near @ _cubic(columns, width).T, _cubic(rows, height)
+    large = np.empty((rows, columns), np.uint8)
+    for first in range(0, rows, BAND):
+        band = down[first : first + BAND] @ across
+        large[first : first + BAND] = np.rint(np.clip(band, 0, 255, out=band), out=band)
+    return large
 
 
 def _cubic(size: int, length: int) -> np.ndarray:

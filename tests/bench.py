@@ -35,11 +35,12 @@ from Xlib.ext import xtest
 
 import stamps
 from window import layout
+from window.keys import RELEASE
 
 HERE, ROOT = Path(__file__).resolve().parent, conftest.ROOT
 PRACTICE = ROOT / "data" / "practice"
 FORMS = "gif", "fits"
-KEYS = 150  # of a run
+KEYS, HOLDS = 150, 50  # of a run
 PACE = 0.18  # seconds from a picture to the next key: the guard of a new picture is 0.15
 STARTS = 9
 LONG = 2000  # detections, of which the first and the last 200 are compared
@@ -58,8 +59,10 @@ to read the 1,000.
 Memory: RSS, since PSS depends on what else runs; after 150 detections.
 Frames: how many different third stamps can be seen in a second; the target is 60, or 0.8 of what
 the bare program has where that is less. Drags: the pointer moves 125 times
-a second, as a mouse does. Blink, scaling and resize: one after the other, each as soon as the last
-is seen whole; the bare program pastes three ready pictures instead of scaling.
+a second, as a mouse does. Blink, scaling, smoothing and resize: one after the other, each as soon
+as the last is seen whole; the bare program pastes three ready pictures instead of scaling.
+Space: beside a key of the bare program, which pastes what is ready; released, beside that and the
+time that tells a release from the repeats of a held key.
 Idle: CPU time in a minute of the process and of what it has started and waited for."""
 
 
@@ -414,6 +417,52 @@ def keys_and_memory(store):
     yield from memory
 
 
+SMOOTH = """
+import os, sys, time
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # as the program does
+import scaling
+from look import Look
+side, *files = sys.argv[1:]
+triplet = [scaling.read(open(name, "rb").read(), ".gif", "diff") for name in files]
+times = []
+for _ in range(50):
+    began = time.perf_counter()
+    scaling.pictures(triplet, int(side), Look(smooth=True))
+    times.append(time.perf_counter() - began)
+print(sorted(times)[25])
+"""
+
+
+def smoothing(store):
+    """Drawing a smooth triplet; Space pressed, and released, to the picture that this makes."""
+    for side in (300, 610):
+        taken = 1000 * in_python(SMOOTH, side, *GIFS)
+        yield at_most(f"drawing 3 smooth stamps of {side} pixels", taken, FRAME, "ms", 1)
+    with Eye() as eye:
+        with bare(eye, store.folder, WINDOW) as program:
+            least = statistics.median(press(program, HOLDS))
+        for form in FORMS:
+            with ours(eye, store.with_chunk(f"smooth-{form}", form, 60)) as program:
+                down, up = (statistics.median(times) for times in hold(program))
+            yield at_most(f"Space to smooth stamps, {form.upper()}", down, least, "ms", 2)
+            # a key that is held down looks released for a moment at each of its repeats
+            yield at_most("  released, to sharp ones", up, least + RELEASE, "ms", 1.5)
+
+
+def hold(program, count=HOLDS):
+    """Hold Space again and again; return the milliseconds from presses and from releases."""
+    eye, box, times = program.eye, third(WINDOW), ([], [])
+    eye.move(WINDOW[0] // 2, WINDOW[1] - 3)
+    eye.wait(box, is_picture)
+    for i in range(2 * count):
+        time.sleep(PACE)
+        before, began = eye.see(box), time.perf_counter()
+        program.screen.key("space", down=not i % 2, up=bool(i % 2))
+        eye.wait(box, lambda now, old=before: now != old)
+        times[i % 2].append(1000 * (time.perf_counter() - began))
+    return times
+
+
 NO_GUARD = "import artifactspy; from window import window; window.GUARD = 0; artifactspy.main()"
 
 
@@ -549,12 +598,11 @@ def movements(program, scales):
     )
     found["brightness drag"] = drag(program, lambda i: (zigzag(i), 0))
     found["contrast drag"] = drag(program, lambda i: (0, zigzag(i)))
-    if scales:
-        found["scaling, invert"] = alternate(
-            program, third(LARGE), lambda: screen.key("i"), lambda: screen.key("i")
+    for what, key in (("scaling, invert", "i"), ("smoothing", "g")):
+        tap = lambda key=key: screen.key(key)  # noqa: E731
+        found[what] = (
+            alternate(program, third(LARGE), tap, tap) if scales else found["contrast drag"]
         )
-    else:
-        found["scaling, invert"] = found["contrast drag"]
     found["resize"] = alternate(
         program,
         third(LESS),
@@ -612,6 +660,7 @@ def measure(store):
         rows = list(keys_and_memory(store))
         yield from rows
         yield from shares()
+    yield from smoothing(store)
     yield from fetching(store, rows[0].reference)
     yield from long_sitting(store)
     yield from largest(store)
