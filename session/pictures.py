@@ -19,7 +19,7 @@ import labelfile
 import stamps
 from look import Look
 from session import aside, verdict
-from session.folder import Folder
+from session.folder import PLACES, Folder
 from session.line import Detection
 from session.worker import Deliver, Worker
 
@@ -107,11 +107,13 @@ class Reader:
         self._open: stamps.Chunk | None = None  # which is being read
         self._begun = False  # the first detections were handed over
         self._broken = False  # nothing can be drawn here, which was told
+        self._first: set[Path] | None = None  # chunks that come before others
 
     def read_on(self) -> bool:
         """Read a portion of the next chunk; tell whether a message came of it.
 
-        Chunks are opened in the order of their names, and anew when they have changed.
+        Those that an earlier session began come first, then they are opened in the order of their
+        names, and anew when they have changed.
         """
         self._open = self._open or self._next()
         if self._open is None:
@@ -146,7 +148,7 @@ class Reader:
         return True
 
     def _next(self) -> stamps.Chunk | None:
-        for path in self._folder.archives():
+        for path in self._in_order(self._folder.archives()):
             try:
                 status = path.stat()
             except FileNotFoundError:  # somebody tidies up
@@ -167,6 +169,27 @@ class Reader:
             # it would stand in label files
             self._say(f"{path.name!r} is passed over: rename it to plain letters.")
         return None
+
+    def _in_order(self, archives: list[Path]) -> list[Path]:
+        """Put those chunks first that earlier sessions began."""
+        if self._first is None:
+            self._first = self._begun_before(archives) if len(archives) > 1 else set()
+        first = self._first
+        return sorted(archives, key=lambda path: (path not in first, path.name))
+
+    def _begun_before(self, archives: list[Path]) -> set[Path]:
+        """Return the chunks that have a label among their first detections."""
+        if not self._folder.of_label_files(bool, *PLACES):
+            return set()
+        where = {}
+        for path in archives:
+            if not aside.mark_of(path).exists():
+                chunk = stamps.Chunk(path, at_once=False, keeps=False)
+                with aside.marked(path):
+                    chunk.read(PORTION)
+                where.update(dict.fromkeys(chunk.objids, path))
+        labelled = self._folder.latest({*where}, stamp="")  # with what was only skipped left out
+        return {where[objid] for objid in labelled}
 
     def _take(self, chunk: stamps.Chunk) -> None:
         self._begun = self._begun or bool(chunk.objids)

@@ -265,3 +265,28 @@ def test_a_look_that_needs_what_is_not_there_breaks_nothing_but_says_so(tmp_path
     reader.draw(detection, pictures.Wanted(99, Look("zscale")))
     (message,) = told
     assert isinstance(message, pictures.Broken) and "astropy.visualization" in message.sentence
+
+
+def test_a_chunk_that_was_begun_comes_before_those_of_smaller_names(desk, tmp_path):
+    """The next start began another chunk than the one in which the last had stopped."""
+    put(tmp_path, "b--x.tar.gz", triplets([1, 2, 3]))
+    first = desk().open()
+    first.label("Good")
+    first.close()
+    put(tmp_path, "a--x.tar.gz", triplets([11, 12]))
+    put(tmp_path, "c--x.tar.gz", triplets([21]))
+    again = desk().open(lambda page: page.pictures)
+    again.pump(lambda: again.session._begun)
+    assert [page.objid for page in again.session._line.pages] == ["1", "2", "3", "11", "12", "21"]
+    assert again.session.page().detection.objid == "2"
+
+
+def test_a_chunk_of_which_something_was_only_skipped_is_not_begun(desk, tmp_path):
+    put(tmp_path, "a--x.tar.gz", triplets([11, 12]))
+    put(tmp_path, "b--x.tar.gz", triplets([1, 2]))
+    sent = tmp_path / "data" / "labels" / "sent"
+    sent.mkdir(parents=True)
+    row = labelfile.row("1", "Skipped", "why", "x")
+    labelfile.LabelFile(sent, "ann").append(row)
+    subject = desk().open()
+    assert subject.session.page().detection.objid == "11"
