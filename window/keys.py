@@ -29,7 +29,14 @@ class Key(NamedTuple):
 
 
 KEYS = (
-    Key(("BackSpace", "Left"), "back", "⌫, ←", "one detection back", "Back", True),
+    Key(
+        ("BackSpace", "Left", "undo"),
+        "back",
+        "⌫, ←, Ctrl+Z",
+        "one detection back (Mac: Command-Z)",
+        "Back",
+        repeats=True,
+    ),
     Key(("Right",), "forward", "→", "one forward again, as far as you have been", "Forward", True),
     Key(("End",), "newest", "End", "forward to where you were", "Newest"),
     Key(("Return", "KP_Enter"), "go_on", "Enter", "after Back: keep the label and go on"),

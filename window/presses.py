@@ -13,6 +13,7 @@ SHIFT = 0x01  # a bit of an event's state; Caps Lock is 0x02, and changes nothin
 # Control, Alt and Super are the window manager's, and on macOS Control and Command. There 0x40 says
 # that it is an arrow, End or a function key.
 OTHERS, OTHERS_AQUA = 0x4C, 0x0C
+UNDO, UNDO_AQUA = 0x04, 0x08  # of these Control alone, and there Command alone
 LEVELS, LEVELS_AQUA = 0xA0, 0x10  # AltGr and the like, Option: the key types something further
 
 
@@ -48,14 +49,18 @@ def meaning(keysym: str, char: str, keycode: int, state: int, aqua: bool = False
     -------
     str
         A digit or letter as a US keyboard types it, capital with Shift alone, or X's name of the
-        key. Empty if it is not ours: a shortcut of the window manager, say.
+        key; "undo" for Ctrl+Z, or Command-Z. Empty if it is not ours: a shortcut of the window
+        manager, say.
     """
-    if state & (OTHERS_AQUA if aqua else OTHERS):
-        return ""
+    place = (AQUA if aqua else X).get(key_of(keycode, aqua), "")
+    others = state & (OTHERS_AQUA if aqua else OTHERS)
+    if others:
+        letter = keysym.lower() if len(keysym) == 1 else place
+        alone = others == (UNDO_AQUA if aqua else UNDO) and not state & SHIFT
+        return "undo" if alone and letter == "z" else ""
     typed = char if len(char) == 1 else keysym if len(keysym) == 1 else ""
     if typed.isdecimal():
         return str(unicodedata.decimal(typed))
-    place = (AQUA if aqua else X).get(key_of(keycode, aqua), "")
     if state & (LEVELS_AQUA if aqua else LEVELS):
         place = ""
     shifted = state & SHIFT

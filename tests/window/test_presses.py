@@ -76,6 +76,13 @@ def test_letters_of_other_scripts_work_by_their_place(alone, tmp_path, nothing, 
         (("KP_6", "6", 83, 0x10), "6"),
         (("KP_Right", "", 85, 0), "KP_Right"),
         (("6", "6", 15, 4), ""),
+        (("z", "\x1a", 52, 4), "undo"),
+        (("z", "\x1a", 29, 4), "undo"),  # German
+        (("Cyrillic_ya", "\u044f", 52, 4), "undo"),
+        (("Z", "\x1a", 52, 6), "undo"),  # Caps Lock
+        (("Z", "\x1a", 52, 5), ""),  # Shift, as well
+        (("z", "\x1a", 52, 12), ""),  # Alt, as well
+        (("w", "\x17", 52, 4), ""),  # French
         (("EuroSign", "€", 26, 0x80), "EuroSign"),
         (("mu", "µ", 58, 0x80), "mu"),
         (("onesuperior", "¹", 10, 0x80), "onesuperior"),
@@ -102,5 +109,7 @@ def test_on_macos_it_is_the_virtual_key_that_has_a_place(bits):
     assert meaning("exclam", "!", 18 << bits | ord("!"), 1, True) == "exclam"
     assert meaning("End", "\uf72b", 119 << bits | 0xF72B, 0x40, True) == "End"
     assert meaning("1", "1", 18 << bits | ord("1"), 0x08, True) == ""  # with Command
+    assert meaning("z", "z", 6 << bits | ord("z"), 0x08, True) == "undo"
+    assert meaning("z", "\x1a", 6 << bits | 0x1A, 0x04, True) == ""  # with Control
     assert meaning("exclamdown", "¡", 18 << bits | ord("¡"), 0x10, True) == "exclamdown"
     assert sorted(AQUA.values()) == sorted("1234567890abcdefghijklmnopqrstuvwxyz,.")
