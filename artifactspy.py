@@ -218,8 +218,8 @@ def _tell_end(window: Window, sync: Sync, terminal: Terminal) -> int:
     status, said = window.outcome
     for line in window.session.summary():
         terminal.tell(line)
-    if window.session.whereabouts():
-        terminal.tell(f"They are in {window.session.whereabouts()}")
+    if file := window.session.report().file:
+        terminal.tell(f"They are in {file}")
     if said and (status or not window.settings.practice):
         terminal.tell(said)
     if sync.forgets:

@@ -19,6 +19,7 @@ from session import card, practice, summary
 from session.clock import Clock, Today
 from session.comments import Comments
 from session.folder import Folder, Record
+from session.lesson import Lesson
 from session.line import Detection, Line
 from session.pictures import (
     AllOpened,
@@ -38,8 +39,6 @@ from session.verdict import NOTHING, Truth, Verdict, Verdicts
 from session.worker import Deliver, Worker
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scaling import Stamp
 
 log = logging.getLogger("artifactspy")
@@ -95,6 +94,8 @@ class Session:
         What is passed over, and whether that stops the sitting.
     given : dict
         Object ID -> ACTION of what was labelled in this session.
+    lesson : Lesson
+        What stays on screen, because it was missed in practice.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class Session:
         self._gone: dict[str, str] = {}  # chunks that could not be read again -> why
         self._today = Today()
         self._verdicts = Verdicts()
+        self.lesson = Lesson(self._line, self._verdicts, self._answers)
         self._begun = self._closing = False
         self._began = time.monotonic()
         self.clock, self.comments = Clock(), Comments()
@@ -188,7 +190,8 @@ class Session:
             self._chunks[chunk.chunk] = chunk.objids  # else an earlier, better copy is on the line
         self._verdicts.votes.update(chunk.votes)
         self._facts.update(chunk.facts)
-        self._answers = {**chunk.answers, **self._answers}
+        for objid, answer in chunk.answers.items():
+            self._answers.setdefault(objid, answer)
         self._add_pages(chunk)
         if chunk.whole:
             self._tell_faults(chunk)
@@ -230,18 +233,18 @@ class Session:
             )
 
     def _all_opened(self) -> None:
+        def counted(today: set[str]) -> None:
+            self._today.add(today)
+            self._changed()
+
         if not self._begun:
             self._begun = True
-            self._reading.do(self._folder.labelled_today, then=self._counted)
+            self._reading.do(self._folder.labelled_today, then=counted)
             if not self.settings.practice:
                 drop = self._pictures.drop_finished
                 self._errands.do(self.supply.send_earlier, then=lambda _: drop())
         self.supply.all_opened()
         self._show()
-
-    def _counted(self, today: set[str]) -> None:
-        self._today.add(today)
-        self._changed()
 
     def _cannot_show(self, message: Unreadable) -> None:
         detection, reason, gone = message
@@ -333,6 +336,8 @@ class Session:
     def label(self, objid: str, name: str, comment: str = "") -> None:
         """Keep a label for the detection on screen, on disk, and go one page on.
 
+        In practice a miss stays on screen until one goes on: see `lesson`.
+
         Parameters
         ----------
         objid : str
@@ -360,25 +365,26 @@ class Session:
         except labelfile.LabelError:
             self.clock.start()
             raise
-        self._line.answered(first=objid not in self._answers)
+        stays = self.lesson.misses(objid, name)
+        self._line.answered(first=objid not in self._answers, stays=stays)
         self._today.add([objid])
         self._answers[objid] = entry
-        self.given[objid] = name
+        if objid not in self.lesson.repeated:
+            self.given[objid] = name
         self.clock.labelled(objid)
+        if stays:
+            self.clock.start()
         self._show()
         self.supply.check()
 
     def back(self) -> bool:
         """Go one page back, and tell whether there is one."""
-        return self._turn(-1)
+        return self.turn(-1)
 
-    def forward(self) -> bool:
-        """Go one page on, as far as pages were seen, and tell whether there is one."""
-        return self._turn(1)
-
-    def newest(self) -> None:
-        """Go to the last page that was seen."""
-        self._turn(self._line.seen_ahead)
+    def go_to(self, objid: str | None = None) -> bool:
+        """Go to a detection that was seen, or to the last one that was; tell whether there is."""
+        pages = self._line.seen_ahead if objid is None else self._line.way_to(objid)
+        return bool(pages) and self.turn(pages or 0)
 
     def go_on(self) -> bool:
         """Go on though stamps in a row cannot be shown; tell whether that was the question."""
@@ -387,12 +393,15 @@ class Session:
         self._show()
         return True
 
-    def _turn(self, pages: int) -> bool:
+    def turn(self, pages: int) -> bool:
+        """Go so many pages on, as far as pages were seen, or back; tell whether one may."""
         before = self._line.detection
-        if self.skips.stopped or not self._line.turn(pages):
+        if self.skips.stopped or not self._line.may_turn(pages):
             return False
         if before:
             self.clock.stop(before.objid)
+        if not self.lesson.leave(ahead=pages > 0):
+            self._line.turn(pages)
         self._show()
         return True
 
@@ -401,8 +410,21 @@ class Session:
         answer = self._answers.get(objid)
         return self._verdicts.on(objid, answer.action) if answer else NOTHING
 
-    def save_card(self) -> bool:
+    def past(self, count: int) -> list[tuple[Detection, str, Verdict]]:
+        """Return the latest pages that one has left behind, with their ACTIONs; see `Line.past`."""
+        return [
+            (page, answer.action, self.verdict(page.objid))
+            for page in self._line.past(count)
+            if (answer := self._answers.get(page.objid))
+        ]
+
+    def save_card(self, say: Callable[[str], None] | None = None) -> bool:
         """Write a picture of this page for others to see, in the background, and say where.
+
+        Parameters
+        ----------
+        say : callable, optional
+            Told where, instead of the session's own.
 
         Returns
         -------
@@ -413,7 +435,7 @@ class Session:
         if page.detection is None or page.triplet is None or wanted is None:
             return False
         save = card.save, self.settings, page.detection.objid, page.detection.chunk
-        self._reading.do(*save, page.triplet, wanted.look, page.answer, then=self._say)
+        self._reading.do(*save, page.triplet, wanted.look, page.answer, then=say or self._say)
         return True
 
     # The end
@@ -445,12 +467,12 @@ class Session:
             said += f"could not be sent ({why}): the next start tries again."
         self._deliver(done, status, said)
 
+    def report(self) -> summary.Report:
+        """Return what the session came to so far."""
+        shown, elapsed = sum(map(self.clock.seconds, self.given)), time.monotonic() - self._began
+        file = None if self.settings.practice or not self.given else self._record.path
+        return summary.report(self.given, self._verdicts, shown, elapsed, file)
+
     def summary(self) -> list[str]:
         """Describe the session for the terminal, as lines of text."""
-        shown = sum(map(self.clock.seconds, self.given))
-        told = summary.lines(self.given, shown, time.monotonic() - self._began)
-        return told + self._verdicts.table(self.given) if self.given else told
-
-    def whereabouts(self) -> Path | None:
-        """Return where this session's label file is now, or None if it has none."""
-        return None if self.settings.practice or not self.given else self._record.path
+        return summary.lines(self.report())

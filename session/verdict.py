@@ -1,6 +1,6 @@
 """What is known of a detection, told once it has a label: never before, or it would lead the eye.
 
-In practice that is what it was made as, and what gives it away; for the expert, what others said.
+In practice that is what it was, and what gives it away; for the expert, what others said.
 Their labels lie beside the chunk, as ``NAME.csv``: ``OBJID,USER,ACTION,COMMENT``.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +17,7 @@ import stamps
 
 
 class Truth(NamedTuple):
-    """What a practice detection was made as, what gives it away, and where.
+    """What a practice detection is, what gives it away, and where.
 
     `place` is the stamp, 0 to 2, and the pixel's column and row, from the left and the top.
     """
@@ -49,6 +48,8 @@ class Verdict(NamedTuple):
 
 
 NOTHING = Verdict(None, "")
+RIGHT, WRONG = "✓", "✗"  # beside the colours, which not everybody tells apart
+MARKS = {True: RIGHT, False: WRONG, None: ""}  # by `Verdict.agrees`
 
 
 class Verdicts:
@@ -64,34 +65,30 @@ class Verdicts:
             return Verdict(None, _tell_votes(objid, self.votes[objid]))
         if objid not in self.truth:
             return NOTHING
-        truth = self.truth[objid]
-        made = f"was made as {labels.BY_NAME[truth.label].text}. {truth.hint}."
+        truth, said = self.truth[objid], labels.title(action)
+        was = f"{labels.title(truth.label)}. {truth.hint.rstrip('.')}."
         if action == truth.label:
-            return Verdict(True, f"Yes, {objid} {made}", truth.place)
+            return Verdict(True, f"{RIGHT} {objid} was {was}", truth.place)
         known = action in labels.BY_NAME and labels.BY_NAME[action].kind != "neutral"
-        return Verdict(False if known else None, f"{objid} {made}", truth.place)
+        if known:
+            return Verdict(False, f"{WRONG} You said {said}; it was {was}", truth.place)
+        return Verdict(None, f"You said {said}; it was {was}", truth.place)
 
-    def table(self, given: Mapping[str, str]) -> list[str]:
-        """Return lines that set labels against the truth, if that is known.
+    def agreement(self, given: Mapping[str, str]) -> tuple[int, int]:
+        """Return how many of the classes that others named are those given, and how many they are.
 
         Parameters
         ----------
         given : mapping
             Object ID -> ACTION.
         """
-        if not self.truth:
-            return []
-        pairs = Counter((self.truth[o].label, given[o]) for o in given if o in self.truth)
-        head = "".join(f"{label.key:>5}" for label in labels.LABELS)
-        lines = ["", f"made as, down; labelled, across{head}"]
-        for made in labels.LABELS:
-            row = [pairs[made.name, label.name] for label in labels.LABELS]
-            if any(row):
-                cells = "".join(f"{number or '.':>5}" for number in row)
-                lines.append(f"  {made.key}  {made.name:<26}{cells}")
-        right = sum(self.on(objid, action).agrees is True for objid, action in given.items())
-        told = f"{right} of {len(given)} as they were made. Practice labels are not kept."
-        return [*lines, "", told]
+        pairs = [
+            (action, vote.action)
+            for objid, action in given.items()
+            for vote in self.votes.get(objid, ())
+            if labels.is_vote(action) and labels.is_vote(vote.action)
+        ]
+        return sum(mine == other for mine, other in pairs), len(pairs)
 
 
 def votes_of(path: Path) -> Path:
@@ -120,5 +117,8 @@ def _tell_votes(objid: str, votes: list[Vote]) -> str:
         who = f"{vote.user}: {vote.comment}" if vote.comment else vote.user
         people.setdefault(vote.action, []).append(who)
     order = sorted(people, key=lambda action: -len(people[action]))
-    parts = [f"{action} {len(people[action])} ({', '.join(people[action])})" for action in order]
+    parts = [
+        f"{labels.title(action)} {len(people[action])} ({', '.join(people[action])})"
+        for action in order
+    ]
     return f"{objid}, the others: {'; '.join(parts)}."

@@ -243,6 +243,19 @@ def back_to(program, expected):
     await_shades(program, expected)
 
 
+def practise(program, key):
+    """Label in practice, go on from a miss, and return the row."""
+    before, picture = len(program.rows()), program.difference()
+    program.repeat(lambda: program.screen.key(key), lambda: len(program.rows()) > before)
+
+    def gone_on():
+        ring = any(marked(program, i) for i in range(3))
+        return not ring and program.difference() != picture and program.is_painted()
+
+    program.repeat(lambda: program.screen.key("Return"), gone_on)
+    return program.rows()[before]
+
+
 def ask_for_comment(program):
     """Press 8 until the terminal asks, and return for which detection it does."""
     before = len(program.said())

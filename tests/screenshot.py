@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import conftest
+from onscreen import practise
 from PIL import Image
 
 from window import colours
@@ -24,9 +25,9 @@ def main():
         truth = {row["OBJID"]: row for row in csv.DictReader(table)}
     screen = conftest.Screen(1600, 1000)
     with tempfile.TemporaryDirectory() as home:
-        program = conftest.Program(screen, home).open_window("ArtifactSpy: practice")
+        program = conftest.Program(screen, home, "--practice").open_window("ArtifactSpy: practice")
         while True:
-            seen = truth[program.label("6").objid]
+            seen = truth[practise(program, "6").objid]
             if seen["LABEL"] == "Good" and float(seen["SNR"]) > 20:
                 break
         program.page_turns(lambda: screen.key("BackSpace"))

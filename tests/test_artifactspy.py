@@ -24,8 +24,8 @@ def test_the_summary_tells_how_many_how_long_and_where(start, hub):
     assert program.close() == 0
     said = program.said()
     assert re.search(r"4 labels in \d+ s, \d+\.\d s on screen each:", said)
-    assert "Good                          3" in said
-    assert "BadSubtraction                1" in said
+    assert "Good                             3" in said
+    assert "Bad Subtraction                  1" in said
     (sent,) = (program.data / "labels" / "sent").glob("*.csv")
     assert f"They are in {sent}" in said and "The hub has taken in 4 labels." in said
     assert not list((program.data / "labels" / "open").iterdir())

@@ -15,16 +15,20 @@ import scaling
 import stamps
 from session.comments import Comments
 from session.settings import ROOT
+from session.summary import report
+from session.verdict import Truth, Verdicts
 from window import keys, layout
 from window.appearance import Appearance
 from window.button import Button
 from window.colours import BUTTONS, GROUND
 from window.comment import ask
+from window.ending import Ending
 from window.fonts import Fonts
 from window.guide import Guide
 from window.lines import Lines
 from window.panel import Panel
 from window.screen import open_display
+from window.strip import Strip, Thumbnails, Told
 from window.view import View
 
 OBJID = "206990285"
@@ -81,6 +85,28 @@ def lines(root: tk.Tk, fit: layout.Layout) -> None:
     shown.point("Search  x 26  y 26:  148")
 
 
+def strip(root: tk.Tk, fit: layout.Layout) -> Strip:
+    """Show two of the latest labels, the second of them on the stamps."""
+    shown = Strip(root, print)
+    shown.arrange(fit)
+    for objid in ("1", "2"):
+        photo = tk.PhotoImage(master=root, file=ROOT / "data" / "icon.png")
+        shown.thumbnails.take(objid, photo, shown.side)
+    shown.show([Told("1", (labels.LABELS[0].title,)), Told("2", (labels.LABELS[1].title,))], "2")
+    return shown
+
+
+def ending(root: tk.Tk, fit: layout.Layout) -> None:
+    """Show what practice came to."""
+    verdicts = Verdicts()
+    for number, label in enumerate(labels.LABELS):
+        verdicts.truth[str(number)] = Truth(label.name, "a hint", (0, 25, 25))
+    given = dict.fromkeys(verdicts.truth, labels.LABELS[0].name)
+    shown = Ending(root, print, print)
+    shown.arrange(fit)
+    shown.show(report(given, verdicts, shown=24.0, elapsed=60.0), 8, Thumbnails())
+
+
 def comment(root: tk.Tk, _: layout.Layout) -> None:
     """Ask for a comment, in the terminal or a dialog."""
     comments = Comments()
@@ -95,7 +121,7 @@ def guide(root: tk.Tk, fit: layout.Layout) -> None:
 
 PARTS = {
     "view": ViewAlone,
-    **{part.__name__: part for part in (panel, button, lines, comment, guide)},
+    **{part.__name__: part for part in (panel, button, lines, strip, ending, comment, guide)},
 }
 
 

@@ -100,10 +100,10 @@ class Button(tk.Label):
             self._awake = awake
             self._paint(self._shades.usual)
 
-    def mark(self, marked: bool) -> None:
-        """Show that this is what the detection, or the picture, has already."""
-        if marked != self._marked:
+    def mark(self, marked: bool, sign: str = "✓") -> None:
+        """Show, by a sign, that this is what the detection, or the picture, has already."""
+        text = f"{sign} {self._text}" if marked and not self._quiet else self._text
+        if marked != self._marked or text != self.cget("text"):
             self._marked = marked
-            ticked = marked and not self._quiet
-            self.configure(text=f"✓ {self._text}" if ticked else self._text)
+            self.configure(text=text)
             self._paint(self._shades.usual)

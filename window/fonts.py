@@ -50,3 +50,13 @@ def line(parent: tk.Misc, **options: Any) -> tk.Label:
     """Return a label that begins where it is placed, without a frame, on the window's ground."""
     usual = {"background": GROUND, "font": PLAIN, "anchor": "w", "padx": 0, "bd": 0}
     return tk.Label(parent, **{**usual, **options})
+
+
+def fitting(widget: tk.Misc, text: str, width: float) -> str:
+    """Return a text, or as much of its beginning as `width` screen pixels hold, and an ellipsis."""
+    measure = tkfont.nametofont(PLAIN, widget).measure
+    short = text
+    while len(short) > 1 and measure(short) > width:
+        text = text[:-1].rstrip()
+        short = f"{text}…"
+    return short

@@ -7,6 +7,7 @@ import tkinter as tk
 import labelfile
 import labels
 from session.session import Session
+from session.verdict import Verdict
 from window.colours import BANNER, CELL, DIM, INK
 from window.fonts import BOLD, line
 from window.layout import Layout, put
@@ -17,6 +18,7 @@ class Lines:
 
     def __init__(self, root: tk.Tk) -> None:
         self._layout: Layout | None = None
+        self._stays = False  # what is said, on the next page too
         self._across = tk.Label(root, background=BANNER, foreground=INK, font=BOLD)
         self._message = line(root, anchor="nw", foreground=INK, justify="left")
         self._status = line(root, foreground=DIM)
@@ -34,9 +36,18 @@ class Lines:
         self.point(self._pixel.cget("text").strip())
         self.say_across(self._across.cget("text"))
 
-    def say(self, text: str, colour: str = INK) -> None:
-        """Show a sentence to the person, in place of the last one."""
+    def say(self, text: str, colour: str = INK, stays: bool = False) -> None:
+        """Show a sentence to the person, in place of the last one.
+
+        One that `stays` does so until the next; others are about the page, and go with it.
+        """
         self._message.configure(text=text, foreground=colour)
+        self._stays = stays
+
+    def leave_page(self) -> None:
+        """Take away what was said about a page."""
+        if not self._stays:
+            self.say("")
 
     def show_status(self, text: str, done: int, total: int) -> None:
         """Show how far one is, in words and as a bar."""
@@ -67,9 +78,12 @@ class Lines:
 def status_text(session: Session, last: str) -> str:
     """Tell how far a session is; `last` is the label and the detection saved last, or empty."""
     page, given = session.page(), len(session.given)
-    today = f"{session.today} today"
+    today, (done, total) = f"{session.today} today", session.progress()
+    number = page.detection.number if page.detection else 0
+    if number and session.settings.practice:  # where misses change the order
+        number = done + (page.answer is None)
     parts = [
-        f"{page.detection.number} of {session.progress()[1]}" if page.detection else "",
+        f"{number} of {total}" if number else "",
         f"{given} this session, {today}" if given else today,
         f"{session.clock.pace:.0f} a minute" if session.clock.pace else "",
         "next chunk ready" if session.next_ready else session.supply.text,
@@ -78,10 +92,12 @@ def status_text(session: Session, last: str) -> str:
     return " · ".join(filter(None, parts))
 
 
-def answer_text(answer: labelfile.Row) -> str:
-    """Tell which label, and which comment, a detection has already."""
+def answer_text(answer: labelfile.Row, verdict: Verdict) -> str:
+    """Tell which label, and which comment, a detection has already, and what is known of it."""
+    if verdict.place:
+        return f"{verdict.sentence} Enter keeps it."
     comment = f": {labelfile.shorten(answer.comment)}" if answer.comment else ""
-    return f"{labels.title(answer.action)}{comment}. Enter keeps it."
+    return f"{labels.title(answer.action)}{comment}. Enter keeps it. {verdict.sentence}".rstrip()
 
 
 def nothing_text(session: Session) -> str:
@@ -91,8 +107,4 @@ def nothing_text(session: Session) -> str:
     if not session.supply.exhausted:
         text = f"{session.supply.reason}\n{session.supply.text}".strip()
         return text[:1].upper() + text[1:]
-    if session.given and session.settings.practice:
-        return "That was all of them. Close the window to see how you did."
-    if session.given:
-        return "Nothing left to label: thank you. Close the window to send your labels."
     return "Nothing left to label for now: thank you."

@@ -85,10 +85,10 @@ class Panel:
         self._known = facts
         self._facts.configure(text=fitting(facts, self._room, self._facts))
 
-    def show_label(self, name: str | None) -> None:
+    def show_label(self, name: str | None, sign: str = "✓") -> None:
         """Mark the label that the detection has."""
         for each, button in self._labels.items():
-            button.mark(each == name)
+            button.mark(each == name, sign)
 
     def wake_labels(self, awake: bool) -> None:
         """Show whether a label can be given."""

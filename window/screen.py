@@ -1,4 +1,4 @@
-"""The screen: opened, or a sentence that says why not; and what is done when it goes away.
+"""The screen: opened and dressed, or a sentence why not; and what is done when it goes away.
 
 Xlib ends the process when the X server dies, in the middle of whatever it does. It can be told to
 call somebody before, who may do all that needs no screen, and must then end the process.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import tkinter as tk
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from session.settings import SessionError
+from session.settings import ROOT, SessionError
+from window.colours import GROUND
+from window.layout import SMALLEST, opening_size
 
 _kept: list[Any] = []  # what Xlib may call, which Python must not forget
 
@@ -58,6 +60,33 @@ def behave_as_on_macos(root: tk.Tk, close: Callable[[], None]) -> None:
         root.createcommand("::tk::mac::Quit", close)
         root.attributes("-topmost", True)
         root.after_idle(root.attributes, "-topmost", False)
+
+
+def dress(root: tk.Tk, title: str, stored: Mapping[str, str]) -> tk.PhotoImage | None:
+    """Give the root window a title, the size that it was left with, and its icon.
+
+    Parameters
+    ----------
+    root
+    title
+    stored
+        How the window was left, in the words of ``settings.ini``.
+
+    Returns
+    -------
+    PhotoImage or None
+        The icon, which is to be kept; a clone without it still labels.
+    """
+    screen = root.winfo_screenwidth(), root.winfo_screenheight(), root.winfo_fpixels("1i")
+    root.geometry("{}x{}".format(*opening_size(stored.get("window", ""), *screen)))
+    root.minsize(*SMALLEST)
+    root.configure(background=GROUND)
+    root.title(title)
+    with contextlib.suppress(tk.TclError):
+        icon = tk.PhotoImage(master=root, file=ROOT / "data" / "icon.png")
+        root.iconphoto(True, icon)
+        return icon
+    return None
 
 
 def when_lost(then: Callable[[], None]) -> None:

@@ -104,6 +104,17 @@ class View:
         self.draw_marks()
         self._tell_pointer()
 
+    def tell(self, telling: tuple[int, int, int] | None) -> None:
+        """Draw a ring around what gives a practice detection away, or none; see `show`."""
+        if telling != self._telling:
+            self._telling = telling
+            self.draw_marks()
+
+    @property
+    def search(self) -> tk.PhotoImage:
+        """Return the picture of Search that is shown."""
+        return self._photos[0]
+
     # Marks
 
     def draw_marks(self) -> None:

@@ -18,17 +18,20 @@ from types import TracebackType
 import labelfile
 import labels
 from session.session import Page, Session
-from session.settings import ROOT, SessionError, Settings, remember
+from session.settings import SessionError, Settings, remember
 from session.sync import Sync
-from window import comment, keys, layout
+from session.verdict import MARKS, NOTHING
+from window import comment, keys, layout, strip
 from window.appearance import Appearance
-from window.colours import BAD_NEWS, DIM, GROUND, INK, MARK, NEWS
+from window.colours import BAD_NEWS, DIM, INK, MARK, NEWS
 from window.doorbell import Doorbell
+from window.ending import Ending
 from window.fonts import Fonts
 from window.guide import Guide
 from window.lines import Lines, answer_text, nothing_text, status_text
 from window.panel import Panel
-from window.screen import behave_as_on_macos
+from window.screen import behave_as_on_macos, dress
+from window.strip import Strip, Told
 from window.view import View
 
 GUARD = 0.150  # seconds after a new picture in which a press cannot have been meant for it
@@ -74,38 +77,29 @@ class Window:
         self._painted = Page()  # what is on screen
         self._painted_at = 0.0
         self._reading_ahead: str | None = None  # the timer
+        self._looking_back: str | None = None  # that of the strip
         self._last = ""  # label and detection
         self._comment: comment.Comment | None = None
         self._guide: Guide | None = None
         self._closing: float | None = None  # when that was asked for
         self._ended = self._lost = False  # the labels were sent, or kept; there is no screen
-        self._dress(stored.get("window", ""))
+        mode = "practice" if settings.practice else "expert" if settings.expert else ""
+        self._icon = dress(root, f"ArtifactSpy: {mode}" if mode else "ArtifactSpy", stored)
+        self._fonts = Fonts(root)
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        behave_as_on_macos(root, self.close)
+        root.report_callback_exception = self._bug
         # in this order: what is made later lies above, and comes later to Tab
         self._view = View(root, lambda text: self._lines.point(text))
         self._panel = Panel(root, self.act, self.press)
+        self._strip = Strip(root, self.go_to)
+        self._ending = Ending(root, self.act, self.go_to)
         self._lines = Lines(root)
         self.appearance = Appearance(self._view, stored, self._look_changed, self._lines.say)
         self._look_changed()
         self._keyboard = keys.Keyboard(root, self.act, self.press, self._panel.hint.show)
         self._keyboard.listen(root)
         root.bind("<Configure>", self._resized)
-
-    def _dress(self, stored_size: str) -> None:
-        root = self.root
-        screen = root.winfo_screenwidth(), root.winfo_screenheight(), root.winfo_fpixels("1i")
-        size = layout.opening_size(stored_size, *screen)
-        root.geometry("{}x{}".format(*size))
-        root.minsize(*layout.SMALLEST)
-        root.configure(background=GROUND)
-        mode = "practice" if self.settings.practice else "expert" if self.settings.expert else ""
-        root.title(f"ArtifactSpy: {mode}" if mode else "ArtifactSpy")
-        with contextlib.suppress(tk.TclError):  # a clone without it still labels
-            self._icon = tk.PhotoImage(master=root, file=ROOT / "data" / "icon.png")
-            root.iconphoto(True, self._icon)
-        self._fonts = Fonts(root)
-        root.protocol("WM_DELETE_WINDOW", self.close)
-        behave_as_on_macos(root, self.close)
-        root.report_callback_exception = self._bug
 
     # What is shown
 
@@ -115,7 +109,7 @@ class Window:
             if fit != self._layout:
                 self._layout = fit
                 self._fonts.resize(fit.unit)
-                for part in (self._view, self._panel, self._lines):
+                for part in (self._view, self._panel, self._strip, self._ending, self._lines):
                     part.arrange(fit)
                 self._look_changed()
 
@@ -132,19 +126,27 @@ class Window:
         new = (page.detection, page.pictures) != (painted.detection, painted.pictures)
         if new or not page.detection:
             self._paint(page)
-        self._panel.show_label(page.answer.action if page.answer else None)
+        verdict = self.session.verdict(page.detection.objid) if page.detection else NOTHING
+        self._view.tell(verdict.place if self._painted.pictures else None)
+        sign = MARKS[verdict.agrees] or MARKS[True]
+        self._panel.show_label(page.answer.action if page.answer else None, sign)
         self._panel.wake_labels(self._painted.pictures is not None and not self._comment)
         self._lines.show_status(status_text(self.session, self._last), *self.session.progress())
+        if not self._looking_back:  # when there is time
+            self._looking_back = self.root.after(READ_AHEAD, self._look_back)
 
     def _paint(self, page: Page) -> None:
         # and not the same in another size or look
-        new = page.detection != self._painted.detection or self._painted.pictures is None
+        turned = page.detection != self._painted.detection
+        new = turned or self._painted.pictures is None
         self._painted = page
+        if turned:
+            self._tell_page(page)
         objid = page.detection.objid if page.detection else ""
         self._view.show(page.pictures, page.triplet, self.session.verdict(objid).place)
         self._panel.show_objid(objid, page.facts)
         self._panel.show_tools(self.appearance.in_use(), self.appearance.is_usual)
-        self._lines.say_across("" if page.detection else nothing_text(self.session))
+        self._show_end(not page.detection)
         if self.session.skips.stopped and not self._comment:
             self.root.focus_set()  # Enter answers that, and presses no button
         self.root.update_idletasks()
@@ -156,10 +158,41 @@ class Window:
                 self.root.after_cancel(self._reading_ahead)
             self._reading_ahead = self.root.after(READ_AHEAD, self.session.read_ahead)
 
-    def say(self, text: str, colour: str = INK) -> None:
-        """Show a sentence under the buttons and in the terminal, and keep it in the log."""
+    def _tell_page(self, page: Page) -> None:
+        self._lines.leave_page()
+        if page.detection and page.answer:
+            verdict = self.session.verdict(page.detection.objid)
+            self._lines.say(answer_text(page.answer, verdict), NEWS[verdict.agrees])
+
+    def _show_end(self, end: bool) -> None:
+        """Show why there is no stamp, or at the end of all what it came to."""
+        session = self.session
+        if end and session.given and session.supply.exhausted and not session.skips.stopped:
+            self._lines.say_across("")
+            self._ending.show(session.report(), session.today, self._strip.thumbnails)
+        else:
+            self._ending.hide()
+            self._lines.say_across(nothing_text(session) if end else "")
+
+    def _look_back(self) -> None:
+        """Bring the strip in line with the session; the stamps on screen come into it later."""
+        self._looking_back = None
+        objid = self._painted.detection.objid if self._painted.detection else ""
+        if self._painted.pictures:
+            self._strip.thumbnails.take(objid, self._view.search, self._strip.side)
+        told = [
+            Told(page.objid, (f"{MARKS[verdict.agrees]} {labels.title(name)}".lstrip(),))
+            for page, name, verdict in self.session.past(strip.COUNT)
+        ]
+        self._strip.show(told, objid)
+
+    def say(self, text: str, colour: str = INK, stays: bool = True) -> None:
+        """Show a sentence under the buttons and in the terminal, and keep it in the log.
+
+        It `stays` until the next one, or goes with the page that it is about.
+        """
         if not self._lost:
-            self._lines.say(text, colour)
+            self._lines.say(text, colour, stays)
         self._tell(text)
         log.info("%s", text)
 
@@ -178,6 +211,9 @@ class Window:
         detection, pictures = self._painted.detection, self._painted.pictures
         if too_soon or self._closing or self._comment or not (detection and pictures):
             return False
+        if self.session.lesson.stays:  # it is not meant for what comes next, and unseen so far
+            self.forward()
+            return True
         self._panel.light_up(name)
         if labels.BY_NAME[name].commented:
             self._ask(detection.objid, name)
@@ -206,15 +242,18 @@ class Window:
         self.refresh()
 
     def _label(self, objid: str, name: str, text: str = "") -> None:
-        self._lines.say("")
+        self._lines.leave_page()
         try:
             self.session.label(objid, name, text)
         except labelfile.LabelError as error:
-            self.say(str(error), BAD_NEWS)
+            self.say(str(error), BAD_NEWS, stays=False)
         else:
-            self._last = f"{name} {objid}"
+            self._last = f"{labels.title(name)} {objid}"
             verdict = self.session.verdict(objid)
-            if verdict.sentence:
+            if self.session.lesson.stays:
+                self._painted_at = time.monotonic()  # nor is the rest of a double press
+                self._lines.say(f"{verdict.sentence} Enter goes on.", NEWS[verdict.agrees])
+            elif verdict.sentence and not self.session.page().answer:
                 self._lines.say(verdict.sentence, NEWS[verdict.agrees])
             self.refresh()
 
@@ -222,23 +261,22 @@ class Window:
         """Go one page back, or cancel the comment that is asked for."""
         if self._comment:
             self._comment.cancel()
-        elif not self._closing:
-            if self.session.back():
-                self._look_again()
-            else:
-                self._lines.say("There is nothing earlier here.")
+        elif not (self._closing or self.session.back()):
+            self._lines.say("There is nothing earlier here.")
 
     def forward(self) -> None:
         """Go one page on, as far as pages were seen."""
         if not (self._comment or self._closing):
-            self.session.forward()
-            self._look_again()
+            self.session.turn(1)
 
     def newest(self) -> None:
         """Go forward to where the labelling stood."""
+        self.go_to(None)
+
+    def go_to(self, objid: str | None) -> None:
+        """Go to a detection that was seen, or to the last one that was."""
         if not (self._comment or self._closing):
-            self.session.newest()
-            self._look_again()
+            self.session.go_to(objid)
 
     def go_on(self) -> None:
         """Keep the label that a detection has and go one page on, or pass over what must be."""
@@ -246,14 +284,6 @@ class Window:
             return
         if self.session.page().answer:
             self.forward()
-
-    def _look_again(self) -> None:
-        self._lines.say("")
-        page = self.session.page()
-        if page.detection and page.answer:
-            verdict = self.session.verdict(page.detection.objid)
-            text = f"{answer_text(page.answer)} {verdict.sentence}"
-            self._lines.say(text, NEWS[verdict.agrees])
 
     def escape(self) -> None:
         """Cancel the comment that is asked for; else no button has the focus any longer."""
@@ -272,7 +302,7 @@ class Window:
 
     def save_card(self) -> None:
         """Save a picture card of the detection."""
-        if not self.session.save_card():
+        if not self.session.save_card(lambda said: self.say(said, stays=False)):
             self._lines.say("There is nothing to make a picture of.")
 
     def help(self) -> bool:
@@ -311,6 +341,7 @@ class Window:
         except OSError as error:  # then they are not counted, and the window goes all the same
             log.warning("the labels cannot be counted: %s", error)
         if count:
+            self._ending.hide()
             self._panel.wake_labels(False)
             self._lines.say_across(f"Sending {count} label{'s' * (count > 1)}")
             self._lines.say("Close once more to go now and send them at the next start.", DIM)

@@ -10,10 +10,13 @@ from session import verdict
 def test_the_verdict_of_practice(desk):
     subject = desk().session
     subject._verdicts.truth = {"1": verdict.Truth("Good", "HINT", (1, 25, 25))}
-    for action, agrees in (("Good", True), ("Marginal", False), ("Unsure", None)):
+    for action, agrees, said in (
+        ("Good", True, "✓ 1 was Good. HINT."),
+        ("PsfInTemplate", False, "✗ You said Point Source in Template; it was Good. HINT."),
+        ("Unsure", None, "You said Unsure; it was Good. HINT."),
+    ):
         subject._answers["1"] = labelfile.row("1", action)
-        found, sentence, _ = subject.verdict("1")
-        assert found is agrees and "1 was made as Good. HINT." in sentence
+        assert subject.verdict("1") == (agrees, said, (1, 25, 25))
     assert subject.verdict("2") == verdict.NOTHING
 
 
@@ -30,13 +33,16 @@ def test_what_gives_practice_away_is_told_after_the_label_only(desk, tmp_path):
 def test_what_others_said_is_told_after_the_label_only(desk, tmp_path):
     put(tmp_path, "a--x.tar.gz", triplets([1, 2]))
     votes = verdict.votes_of(tmp_path / "data" / "chunks" / "a--x.tar.gz")
-    votes.write_text('OBJID,USER,ACTION,COMMENT\n1,bob,Good,\n1,eve,Other,"a, b"\n1,joe,Good,\n')
+    votes.write_text(
+        'OBJID,USER,ACTION,COMMENT\n1,bob,NoisyTemplate,\n1,eve,Other,"a, b"\n'
+        "1,joe,NoisyTemplate,\n"
+    )
     subject = desk().open()
     assert subject.session.verdict("1") == verdict.NOTHING
     subject.label("Good")
     assert subject.session.verdict("1") == (
         None,
-        "1, the others: Good 2 (bob, joe); Other 1 (eve: a, b).",
+        "1, the others: Noisy Template 2 (bob, joe); Other 1 (eve: a, b).",
         None,
     )
     subject.label("Good")

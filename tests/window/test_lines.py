@@ -26,7 +26,7 @@ from window.lines import nothing_text
 def test_the_status_line_tells_the_last_label_and_how_many(begin, reader):
     program = begin(plain_triplets())
     reader.waits(program, "1 of 4 · 0 today", colours.DIM)
-    for number, (key, name) in enumerate((("4", "DarkSpotInTemplateCenter"), ("6", "Good")), 1):
+    for number, (key, name) in enumerate((("4", "Dark Spot in Template Center"), ("6", "Good")), 1):
         program.label(key)
         reader.waits(program, f"saved: {name} {number}", colours.DIM)
         reader.waits(program, f"{number} this session, {number} today", colours.DIM)
@@ -57,7 +57,7 @@ def test_the_status_line_tells_a_long_object_id_in_full_at_1024(begin, reader):
         row = program.label("4")
         assert row.objid == f"{long}{number}"
     reader.waits(program, "5 this session, 5 today", colours.DIM)
-    reader.waits(program, f"DarkSpotInTemplateCenter {row.objid}", colours.DIM)
+    reader.waits(program, f"Dark Spot in Template Center {row.objid}", colours.DIM)
 
 
 def test_the_progress_bar_shows_the_share_of_the_chunk_that_is_done(begin):
@@ -98,6 +98,50 @@ def test_after_back_the_label_with_its_comment_is_told_and_enter_keeps_it(begin,
     assert program.rows() == before
 
 
+def test_what_is_said_of_a_page_goes_with_it(begin, reader):
+    """ "1 is on the clipboard." stood below the next detections, too."""
+    program = begin(plain_triplets(6))
+    second = tuple(shade + 10 for shade in SHADES)
+    program.screen.key("c")
+    reader.waits(program, "1 is on the clipboard.")
+    program.label("6")
+    await_shades(program, second)
+    assert not reader.sees(program, "1 is on the clipboard.")
+    back_to(program, SHADES)
+    tap(program, "BackSpace")
+    reader.waits(program, "There is nothing earlier here.")
+    tap(program, "Right")
+    await_shades(program, second)
+    assert not reader.sees(program, "There is nothing earlier here.")
+    program.screen.key("p")
+    wait_until(lambda: "Picture: " in program.said())
+    wait_until(lambda: told(program), what="where the picture is")
+    program.label("6")
+    assert not told(program)
+
+
+def told(program):
+    """Tell whether there is any message."""
+    fit = fit_of(program)
+    x, y, width, height = fit.message
+    pixels = codes(program.screen.grab((x, y, x + width, y + height)))
+    return bool((pixels != code(colours.GROUND)).any())
+
+
+def test_news_of_the_session_stay_until_the_next_sentence(begin, tmp_path):
+    members = plain_triplets(6)
+    members["a/srch2.gif"] = b"no picture"
+    program = begin(members)
+    program.label("6")
+    wait_until(lambda: "2 is passed over" in program.said())
+    wait_until(lambda: told(program), what="that one is passed over")
+    program.label("6")
+    assert told(program)
+    program.screen.key("c")
+    program.label("6")
+    wait_until(lambda: not told(program), what="nothing said")
+
+
 def test_what_others_said_is_told_after_the_press_only(begin, tmp_path, reader):
     path = put(tmp_path, "a--own.tar.gz", plain_triplets())
     path.with_name("a--own.csv").write_text(
@@ -114,20 +158,15 @@ def test_what_others_said_is_told_after_the_press_only(begin, tmp_path, reader):
 
 
 @pytest.mark.parametrize(
-    "exhausted, given, practice, text",
+    "exhausted, text",
     [
-        (False, {}, False, "The hub is away.\nnext try at 12:00:00"),
-        (True, {"1": "Good"}, True, "That was all of them. Close the window to see how you did."),
-        (True, {"1": "Good"}, False, "Close the window to send your labels."),
-        (True, {}, False, "Nothing left to label for now: thank you."),
+        (False, "The hub is away.\nnext try at 12:00:00"),
+        (True, "Nothing left to label for now: thank you."),
     ],
 )
-def test_where_there_is_nothing_to_label_it_says_why(exhausted, given, practice, text):
+def test_where_there_is_nothing_to_label_it_says_why(exhausted, text):
     supply = SimpleNamespace(
         exhausted=exhausted, reason="the hub is away.", text="next try at 12:00:00"
     )
-    settings = SimpleNamespace(practice=practice)
-    session = SimpleNamespace(supply=supply, given=given, settings=settings)
-    session.skips = SimpleNamespace(stopped="")
-    told = nothing_text(session)
-    assert told.endswith(text)
+    session = SimpleNamespace(supply=supply, skips=SimpleNamespace(stopped=""))
+    assert nothing_text(session) == text

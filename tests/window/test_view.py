@@ -17,6 +17,7 @@ from onscreen import (
     pass_time,
     plain,
     plain_triplets,
+    practise,
     seen,
     shades,
     swapped,
@@ -157,13 +158,13 @@ def test_the_longest_value_under_the_pointer_is_told_in_full(begin, reader):
 
 
 def test_practice_rings_the_telling_place_and_tables_labels_against_truth(start, tmp_path, reader):
-    program = start(terminal=False).open_window("ArtifactSpy: practice")
+    program = start("--practice", terminal=False).open_window("ArtifactSpy: practice")
     with (ROOT / "data" / "practice" / "truth.csv").open(newline="") as table:
         truth = {row["OBJID"]: row for row in csv.DictReader(table)}
     assert not any(marked(program, i) for i in range(3))
     given, row = [], None
     while not row or abs(int(row["X"]) - int(row["Y"])) < 2:  # most are at the very centre
-        given.append(program.label("61"[len(given) % 2]))
+        given.append(practise(program, "61"[len(given) % 2]))
         row = truth[given[-1].objid]
     program.screen.key("BackSpace")
     kind = KINDS.index(row["STAMP"])
@@ -177,21 +178,24 @@ def test_practice_rings_the_telling_place_and_tables_labels_against_truth(start,
     assert np.abs(np.subtract(middle_of_ring, place)).max() < zoom / 2
     radius = np.hypot(columns - place[0], rows - place[1])
     assert radius.std() < 3 and radius.min() > 2 * zoom  # a ring, around and not upon it
-    agrees = given[-1].action == row["LABEL"]
-    colour = colours.GOOD_NEWS if agrees else colours.BAD_NEWS
-    reader.waits(program, f"{labels.BY_NAME[given[-1].action].text}. Enter keeps it.", colour)
+    was = labels.title(row["LABEL"])
+    if given[-1].action == row["LABEL"]:
+        reader.waits(program, f"✓ {given[-1].objid} was {was}.", colours.GOOD_NEWS)
+    else:
+        said = labels.title(given[-1].action)
+        reader.waits(program, f"✗ You said {said}; it was {was}.", colours.BAD_NEWS)
     program.screen.key("Return")
     wait_until(lambda: not any(marked(program, i) for i in range(3)), what="no ring")
     assert program.close() == 0
-    assert (
-        "made as, down; labelled, across    1    2    3    4    5    6    7    8" in program.output
-    )
+    keys = "".join(f"{label.key:>5}" for label in labels.LABELS)
+    assert f"what they were, labelled as       {keys}" in program.output
+    first = {r.objid: r for r in given[::-1]}.values()  # of what was put off, and came again
     for label in labels.LABELS:
         cells = [
-            sum(truth[r.objid]["LABEL"] == label.name and r.action == other.name for r in given)
+            sum(truth[r.objid]["LABEL"] == label.name and r.action == other.name for r in first)
             for other in labels.LABELS
         ]
-        line = f"  {label.key}  {label.name:<26}" + "".join(f"{n or '.':>5}" for n in cells)
+        line = f"  {label.key}  {label.title:<29}" + "".join(f"{n or '.':>5}" for n in cells)
         assert (line in program.output) == any(cells)
 
 

@@ -1,5 +1,6 @@
 """One session in the window: pages, what cannot be shown, the expert, a card, closing."""
 
+import csv
 import os
 import pwd
 import re
@@ -9,8 +10,13 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT, cluster, gif, hold, tarball, triplets, verified, wait_until
-from onscreen import SHADES, await_shades, pass_time, plain_triplets, tap
+from onscreen import SHADES, await_shades, marked, pass_time, plain_triplets, practise, tap
 from PIL import Image
+
+import labels
+import stamps
+from window import colours
+from window.window import GUARD
 
 
 def test_back_shows_the_earlier_detection_and_a_new_label_replaces_the_old(start, hub):
@@ -232,3 +238,38 @@ def test_the_window_can_be_closed_while_a_chunk_is_fetched(start, hub, tmp_path)
     assert time.monotonic() - start_of_end < 8  # nobody waits for the hub, which never answered
     assert not go.exists() and verified(hub) == {row.objid: "Good"}
     assert [path.suffix for path in (data / "chunks").iterdir()] == [".gz"]
+
+
+def test_a_miss_of_practice_stays_until_the_next_press_which_labels_nothing(start, reader):
+    program = start("--practice").open_window("ArtifactSpy: practice")
+    with (ROOT / "data" / "practice" / "truth.csv").open(newline="") as table:
+        truth = {row["OBJID"]: row for row in csv.DictReader(table)}
+    keys = {label.name: label.key for label in labels.LABELS}
+    picture, count = program.difference(), 0
+    while True:  # a right answer goes on at once
+        program.repeat(lambda: program.screen.key("6"), lambda n=count: len(program.rows()) > n)
+        count += 1
+        row = program.rows()[-1]
+        if truth[row.objid]["LABEL"] != "Good":
+            break
+        wait_until(lambda p=picture: program.difference() != p, what="the next picture")
+        picture = program.difference()
+    was = labels.title(truth[row.objid]["LABEL"])
+    reader.waits(program, f"✗ You said Good; it was {was}.", colours.BAD_NEWS)
+    kind = stamps.KINDS.index(truth[row.objid]["STAMP"])
+    assert marked(program, kind) and reader.sees(program, row.objid, bold=True)
+    pass_time(GUARD)
+    tap(program, keys[truth[row.objid]["LABEL"]])  # as somebody does who did not look
+    wait_until(lambda: not any(marked(program, i) for i in range(3)), what="no ring")
+    wait_until(lambda: program.difference() != picture, what="the next picture")
+    assert len(program.rows()) == count and not reader.sees(program, row.objid, bold=True)
+    assert practise(program, "7").objid != row.objid
+
+
+def test_ctrl_z_is_back(begin):
+    program = begin(plain_triplets())
+    program.label("6")
+    await_shades(program, tuple(shade + 10 for shade in SHADES))
+    program.screen.press_place(52, "Control_L")  # z
+    await_shades(program, SHADES)
+    assert program.label("5").objid == "1"

@@ -1,0 +1,161 @@
+"""The end, in the window: what a sitting came to, and the misses of practice."""
+
+import csv
+import tkinter as tk
+
+import pytest
+from conftest import hold, wait_until
+from onscreen import (
+    SHADES,
+    await_shades,
+    code,
+    codes,
+    fit_of,
+    marked,
+    pass_time,
+    plain_triplets,
+    tap,
+)
+
+import labels
+from session import summary, verdict
+from window import colours
+from window.ending import Ending
+from window.fonts import Fonts
+from window.layout import fit
+from window.strip import Cell, Thumbnails
+
+
+def is_at_the_end(program, reader):
+    reader.waits(program, "Your labels", bold=True)
+
+
+def test_at_the_end_of_a_session_the_window_tells_what_it_came_to(begin, reader):
+    program = begin(plain_triplets(3))
+    for key in "661":
+        program.label(key)
+    reader.waits(program, "Nothing left to label for now: thank you", bold=True)
+    reader.waits(program, "Close the window to send your labels.")
+    for text in ("Bad Subtraction", "Good"):
+        assert reader.sees(program, text)
+    assert not reader.sees(program, "Marginal")
+    program.screen.key("BackSpace")  # and one may look at them all again
+    await_shades(program, tuple(shade + 20 for shade in SHADES))
+    assert program.label("5").objid == "3"
+    reader.waits(program, "Marginal")
+    program.close()
+    assert "They are in " in program.said() and "Marginal    " in program.said()
+
+
+def test_closing_at_the_end_is_not_delayed_and_tells_what_is_sent(start, hub, reader):
+    program = start("--hub", hub, "--user", "ann").open_window()
+    for _ in range(12):
+        program.label("6")
+    is_at_the_end(program, reader)
+    asked, go = hold(hub)
+    program.screen.close_window(program.window)
+    wait_until(asked.exists)
+    banner = bytes.fromhex(colours.BANNER[1:]) * 8
+    wait_until(lambda: banner in program.difference(), what="what is sent")
+    assert not reader.sees(program, "Your labels", bold=True)
+    go.touch()
+    assert program.end() == 0
+
+
+def test_the_button_closes(begin, reader):
+    program = begin(plain_triplets(1))
+    program.label("6")
+    is_at_the_end(program, reader)
+    unit = fit_of(program).unit
+    program.screen.click(fit_of(program).left + 3 * unit, fit_of(program).status.y - 2 * unit)
+    program.end()
+    assert "1 label in" in program.said()
+
+
+def test_at_the_end_of_practice_each_miss_is_a_click_away(start, reader):
+    program = start("--practice", "6").open_window("ArtifactSpy: practice", seconds=60)
+    given = {}
+    with (program.session_folder / "stamps" / "truth.csv").open(newline="") as table:
+        truth = {row["OBJID"]: row for row in csv.DictReader(table)}
+
+    def press():
+        """Label, always with a wrong one, and go on, until the misses are there."""
+        seen = {row.objid: row.action for row in program.rows()}
+        given.update({objid: action for objid, action in seen.items() if objid not in given})
+        program.screen.key("6" if len(program.rows()) % 2 else "1")
+        pass_time(0.2)
+        program.screen.key("Return")
+        pass_time(0.2)
+
+    program.repeat(press, lambda: reader.sees(program, "What they were", bold=True), seconds=60)
+    given = {}
+    for row in program.rows():
+        given.setdefault(row.objid, row.action)
+    right = sum(truth[objid]["LABEL"] == action for objid, action in given.items())
+    assert len(given) == 6 and right < 6
+    reader.waits(program, f"{right} of 6 right", bold=True)
+    missed = next(objid for objid in given if truth[objid]["LABEL"] != given[objid])
+    heading = codes(program.screen.grab((0, 0, program.width, program.height)))
+    cell = colours_of(heading, colours.CELL)
+    program.screen.click(*cell)
+    kind = ("srch", "temp", "diff").index(truth[missed]["STAMP"])
+    wait_until(lambda: marked(program, kind), what="the ring")
+    reader.waits(program, missed, bold=True)
+    was, said = labels.title(truth[missed]["LABEL"]), labels.title(given[missed])
+    reader.waits(program, f"✗ You said {said}; it was {was}.", colours.BAD_NEWS)
+    program.screen.point(program.width // 2, program.height - 3)
+    tap(program, "End")
+    reader.waits(program, f"{right} of 6 right", bold=True)
+    assert program.close() == 0 and f"{right} of 6 right." in program.said()
+
+
+def colours_of(pixels, colour):
+    """Return a place at which a colour is, the topmost and then leftmost, and well inside."""
+    rows, columns = (pixels == code(colour)).nonzero()
+    return int(columns[0]) + 8, int(rows[0]) + 8
+
+
+def report(votes=0, **kinds):
+    """Return what a sitting came to in which every detection was called Good."""
+    verdicts = verdict.Verdicts()
+    names = [name for name, count in kinds.items() for _ in range(count)]
+    given = {str(n): "Good" for n, _ in enumerate(names)}
+    if votes:
+        verdicts.votes = {objid: [verdict.Vote("bob", "Good", "")] * votes for objid in given}
+    else:
+        verdicts.truth = {
+            str(n): verdict.Truth(name, "HINT", (0, 25, 25)) for n, name in enumerate(names)
+        }
+    return summary.report(given, verdicts, 12.0, 60.0)
+
+
+@pytest.mark.parametrize("size", [(800, 450), (1366, 768), (1600, 940)])
+def test_the_end_fits_and_tells_the_weakest_classes(root, size):
+    fonts, gone = Fonts(root), []
+    ending = Ending(root, print, gone.append)
+    root.geometry("{}x{}".format(*size))
+    fonts.resize(fit(*size).unit)
+    ending.arrange(fit(*size))
+    ending.show(report(Marginal=3, NoisyTemplate=1, Good=2), 6, Thumbnails())
+    root.update()
+    (text,) = (child for page in root.winfo_children() for child in texts(page))
+    told = text.get("1.0", "end")
+    assert "2 of 6 right" in told and "✗ 0 of 3   Marginal\n" in told
+    assert "✗ 0 of 1   Noisy Template\n" in told and "Noisy Template\t✗ 0 of 1\tGood 1\n" in told
+    assert labels.BY_NAME["Marginal"].meaning in told
+    assert "Good\t✓ 2 of 2\t\n" in told
+    cells = [child for child in text.winfo_children() if isinstance(child, Cell)]
+    assert len(cells) == 4
+    text.see("end")
+    root.update()
+    assert text.bbox("end-2l linestart"), "one can get to the last line"
+    cells[0].event_generate("<ButtonRelease-1>")
+    assert gone == ["0"]
+    ending.hide()
+    ending.show(report(votes=2, Marginal=3), 6, Thumbnails())
+    assert "6 of the 6 labels that others gave to these are as yours." in text.get("1.0", "end")
+    del fonts
+
+
+def texts(page):
+    return [child for child in page.winfo_children() if isinstance(child, tk.Text)]
