@@ -21,13 +21,18 @@ import termios
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import disk
 from session.folder import take_lock
 from session.settings import ROOT, SessionError, Settings, choose, stored
 from session.sync import INTERRUPTED, Sync, has_terminal
+from window.greeting import greet
 from window.screen import open_display, when_lost
 from window.window import Window
+
+if TYPE_CHECKING:
+    import tkinter as tk
 
 VERSION = "0.1.0"
 LOG_LIMIT = 1 << 20  # bytes
@@ -149,17 +154,24 @@ def leaving_nothing(made: Sequence[Path]) -> Iterator[None]:
 def run(given: argparse.Namespace) -> int:
     """Hold one session; return the program's exit status."""
     home = given.data.expanduser().resolve()
-    chosen = choose(home, given.hub, given.user, given.realm, given.practice, given.expert)
+
+    def chosen_as(user: str | None) -> Settings:
+        return choose(home, given.hub, user, given.realm, given.practice, given.expert)
+
+    chosen = chosen_as(given.user)
     made = [folder for folder in (home, *home.parents) if not folder.exists()]
     lock = take_lock(home)
     with leaving_nothing(made), contextlib.closing(lock):
         start_log(home)
-        return hold(chosen)
+        root = open_display()
+        if chosen.practice and given.practice is None:
+            left = stored(ROOT / "site.ini", home / "settings.ini")
+            chosen = greet(root, left, left.get("hub", ""), chosen_as) or chosen
+        return hold(root, chosen)
 
 
-def hold(chosen: Settings) -> int:
+def hold(root: tk.Tk, chosen: Settings) -> int:
     """Hold the session that was chosen; return the program's exit status."""
-    root = open_display()
     with (
         contextlib.closing(Terminal()) as terminal,
         contextlib.closing(Sync(chosen)) as sync,
@@ -186,6 +198,7 @@ def hold(chosen: Settings) -> int:
             forget_typed()
             os._exit(status)
 
+        root.deiconify()
         threading.Thread(target=when_lost, args=[screen_lost], daemon=True).start()
         window.session.start()
         root.mainloop()

@@ -32,9 +32,19 @@ class Doorbell:
         os.set_blocking(self._outside, False)
         root.tk.createfilehandler(self._inside, tk.READABLE, self._answer)
         signal.set_wakeup_fd(self._outside, warn_on_full_buffer=False)
+        self._before = {}
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup and background jobs mean it
-                signal.signal(number, lambda *_: None)
+                self._before[number] = signal.signal(number, lambda *_: None)
+
+    def close(self) -> None:
+        """Ring no more: signals do again what they did before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(-1)
+        self._root.tk.deletefilehandler(self._inside)
+        os.close(self._inside)
+        os.close(self._outside)
 
     def deliver(self, function: Callable[..., Any], *arguments: Any) -> None:
         """Call a function soon on the window's thread; may be called from any."""

@@ -33,19 +33,6 @@ class Fonts:
             each.configure(size=-unit)
 
 
-def fitting(text: str, width: int, parent: tk.Misc, name: str = PLAIN) -> str:
-    """Return a text as it fits into so many screen pixels of a font, if need be without its end."""
-
-    def fits(shown: str) -> bool:
-        return int(parent.tk.call("font", "measure", name, shown)) <= width
-
-    shown = text
-    while text and not fits(shown):
-        text = text[:-1]
-        shown = f"{text.rstrip()}…"
-    return shown
-
-
 def line(parent: tk.Misc, **options: Any) -> tk.Label:
     """Return a label that begins where it is placed, without a frame, on the window's ground."""
     usual = {"background": GROUND, "font": PLAIN, "anchor": "w", "padx": 0, "bd": 0}

@@ -83,7 +83,7 @@ class Panel:
         """Show the Object ID, or none, and what is known of it in a line that may be shortened."""
         self._objid.configure(text=objid)
         self._known = facts
-        self._facts.configure(text=fitting(facts, self._room, self._facts))
+        self._facts.configure(text=fitting(self._facts, facts, self._room))
 
     def show_label(self, name: str | None, sign: str = "✓") -> None:
         """Mark the label that the detection has."""

@@ -100,6 +100,9 @@ class Window:
         self._keyboard = keys.Keyboard(root, self.act, self.press, self._panel.hint.show)
         self._keyboard.listen(root)
         root.bind("<Configure>", self._resized)
+        if root.winfo_viewable():  # it was greeted in, and is as large as it will be
+            size = root.winfo_width(), root.winfo_height()
+            root.event_generate("<Configure>", width=size[0], height=size[1])
 
     # What is shown
 
