@@ -314,6 +314,8 @@ def test_of_real_stamps_those_of_des_have_ticks(real):
         for objid in chunk.objids[:12]:
             for stamp in scaling.triplet(objid, chunk.encoded(objid)):
                 assert stamp.ticked == path.name.startswith("des"), (path, objid)
+
+
 # Smoothed
 
 

@@ -44,6 +44,8 @@ class Button(tk.Label):
             font=PLAIN,
             background=self._shades.usual,
             foreground=self._shades.text,
+            borderwidth=0,
+            padx=0,
             takefocus=True,
             highlightthickness=3,
             highlightbackground=self._shades.edge,

@@ -61,7 +61,7 @@ class Ending:
         """Take the whole window, but for the lines at its foot."""
         unit = self._unit = fit.unit
         self._box = Box(0, 0, fit.width, fit.status.y)
-        height = 2.4 * unit
+        height = int(2.4 * unit)
         below = fit.status.y - height - unit
         self._text.place(x=fit.left, y=unit, width=fit.width - fit.left, height=below - 2 * unit)
         for i, button in enumerate(self._buttons):

@@ -17,7 +17,7 @@ NO_GREEN = [
     [-0.011820, 0.042940, 0.968881],
 ]
 XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-NEWS = {colours.INK, colours.DIM, colours.MARK, *colours.NEWS.values()}
+NEWS = colours.INK, colours.DIM, colours.MARK, colours.GOOD_NEWS, colours.BAD_NEWS
 PAIRS = [
     *((text, colours.GROUND) for text in NEWS),
     *((text, colours.CELL) for text in (colours.INK, colours.DIM, colours.MARK)),
