@@ -19,7 +19,7 @@ from decoding import MISSING_LIMIT
 from look import Look
 
 MISSING_COLOUR = (58, 47, 92)  # no grey, and dark: it says "nothing here" without drawing the eye
-_GREY = 128 / 255  # where nothing can be told apart
+_GREY = 128 / 255
 # How the flux is found that Search and Template share: see `flux_ratio`. Lengths are in pixels.
 _BLUR, _CENTRE, _ABOVE, _ENOUGH = 4.0, 6.0, 4.0, 20
 
@@ -271,8 +271,9 @@ def scale(pixels: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
         See `missing_pixels`.
     """
     missing = missing_pixels(pixels)
-    stamp = Stamp(pixels.astype(np.float64), np.empty(0, np.uint8), missing, kind)
-    return _gray(shares([stamp], Look())[0]), missing
+    without_gray = Stamp(pixels.astype(np.float64), np.empty(0, np.uint8), missing, kind)
+    (share,) = shares([without_gray], Look())
+    return _gray(share), missing
 
 
 # Looks
@@ -315,7 +316,7 @@ def shares(triplet: Sequence[Stamp], look: Look) -> list[np.ndarray]:
             share = field.values / 255
         elif high > low:
             share = (stretch.curve(_deviation(field)) - low) / (high - low)
-        else:
+        else:  # nothing can be told apart
             share = np.full(field.values.shape, _GREY)
         share = (share - look.bias) * look.contrast + 0.5
         found.append(1 - share if look.inverted else share)

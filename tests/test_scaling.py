@@ -435,6 +435,12 @@ def test_missing_pixels_and_a_star_that_has_gone_do_not_move_the_factor():
     assert found == pytest.approx(10, rel=0.08)
 
 
+def test_a_transient_brighter_than_its_lonely_host_does_not_move_the_factor():
+    search = field(2, 1.7, 1000, 8, 1, variable=30000, stars=())
+    found = scaling.flux_ratio(as_stamp(search), as_stamp(field(1, 1.7, 3, 4, 2, stars=())))
+    assert found == pytest.approx(2, rel=0.2)  # and not 9
+
+
 def on_one_scale(search, template, **look_):
     """Return the shares of both as they are on one scale."""
     triplet = as_stamp(search), as_stamp(template, "temp"), as_stamp(search, "diff")
