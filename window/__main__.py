@@ -20,7 +20,7 @@ from session.verdict import Truth, Verdicts
 from window import keys, layout
 from window.appearance import Appearance
 from window.button import Button
-from window.colours import BUTTONS, GROUND
+from window.colours import BUTTONS, DIM, GROUND
 from window.comment import ask
 from window.ending import Ending
 from window.fonts import Fonts
@@ -92,7 +92,7 @@ def strip(root: tk.Tk, fit: layout.Layout) -> Strip:
     for objid in ("1", "2"):
         photo = tk.PhotoImage(master=root, file=ROOT / "data" / "icon.png")
         shown.thumbnails.take(objid, photo, shown.side)
-    shown.show([Told("1", (labels.LABELS[0].title,)), Told("2", (labels.LABELS[1].title,))], "2")
+    shown.show([*(Told(str(n), ((labels.LABELS[n].title, DIM),)) for n in (1, 2))], "2")
     return shown
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tkinter as tk
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -93,12 +94,14 @@ class Ending:
             self._text.configure(state="disabled")
             put(self._page, self._box)
             self._page.lift()
+            self._text.focus_set()  # so that the keys scroll
 
     def hide(self) -> None:
         """Show the stamps again."""
         if self.shown:
             self.shown = False
             put(self._page, None)
+            self._page.master.focus_set()
 
     # What is written
 
@@ -114,11 +117,9 @@ class Ending:
         write("end", "What they were\tright\ttaken for\n", "head")
         for row in told.table:
             tag = "wrong" if row.right < row.total else "right"
-            others = ", ".join(
-                f"{labels.title(name)} {number}"
-                for name, number in row.said.most_common()
-                if name != row.label.name
-            )
+            missed = [objid for objid, label in told.misses.items() if label == row.label]
+            counts = Counter(labels.title(told.given[objid]) for objid in missed)
+            others = ", ".join(f"{title} {number}" for title, number in counts.most_common())
             write("end", f"{row.label.title}\t", "column", f"{_score(row)}\t", (tag, "column"))
             write("end", f"{others}\n", ("dim", "column"))
         if told.misses:
@@ -127,14 +128,16 @@ class Ending:
         write("end", "\n\nTo label for the survey: ./ArtifactSpy --user NAME\n", "dim")
 
     def _show_misses(self, told: Report, thumbnails: Thumbnails) -> None:
-        width, side, gap = 11 * self._unit, 5 * self._unit, self._unit
+        width, gap = 11 * self._unit, self._unit
+        photos = {objid: thumbnails.get(objid) for objid in told.misses}
+        side = max((photo.height() + 4 for photo in photos.values() if photo), default=gap)
         for objid, label in told.misses.items():
             cell = Cell(self._text, self._go_to, rows=2)
             cell.configure(width=width + gap, height=side + 3 * self._unit)
             cell.arrange(width, side, self._unit)
             said = f"{WRONG} {labels.title(told.given[objid])}"
-            words = Told(objid, (label.title, said), BAD_NEWS)
-            cell.show(words, thumbnails.get(objid), width, False)
+            words = Told(objid, ((label.title, INK), (said, BAD_NEWS)))
+            cell.show(words, photos[objid], width, False)
             self._text.window_create("end", window=cell)
 
     def _write_labels(self, told: Report, today: int) -> None:

@@ -7,7 +7,7 @@ import tkinter as tk
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from window.colours import CELL, DIM, GROUND, MARK
+from window.colours import CELL, GROUND, MARK
 from window.fonts import fitting, line
 from window.layout import Box, Layout, put
 
@@ -36,11 +36,10 @@ class Thumbnails:
 
 
 class Told(NamedTuple):
-    """What a `Cell` tells of a detection: some lines of text in one colour."""
+    """What a `Cell` tells of a detection: lines of text, each with its colour."""
 
     objid: str
-    lines: tuple[str, ...]
-    colour: str = DIM
+    lines: tuple[tuple[str, str], ...]
 
 
 class Cell(tk.Frame):
@@ -74,8 +73,8 @@ class Cell(tk.Frame):
         """Show a detection; `present` if it is the one on the large stamps."""
         self._objid = told.objid
         self._picture.configure(image=photo or "", highlightbackground=MARK if present else GROUND)
-        for each, text in zip(self._lines, told.lines):
-            each.configure(text=fitting(each, text, width), foreground=told.colour)
+        for each, (text, colour) in zip(self._lines, told.lines):
+            each.configure(text=fitting(each, text, width), foreground=colour)
 
 
 class Strip:

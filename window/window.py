@@ -184,7 +184,7 @@ class Window:
         if self._painted.pictures:
             self._strip.thumbnails.take(objid, self._view.search, self._strip.side)
         told = [
-            Told(page.objid, (f"{MARKS[verdict.agrees]} {labels.title(name)}".lstrip(),))
+            Told(page.objid, ((f"{MARKS[verdict.agrees]} {labels.title(name)}".lstrip(), DIM),))
             for page, name, verdict in self.session.past(strip.COUNT)
         ]
         self._strip.show(told, objid)
