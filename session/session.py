@@ -17,8 +17,8 @@ import stamps
 from look import Look
 from session import card, practice, summary
 from session.clock import Clock, Today
-from session.comments import Comments
-from session.folder import Folder, Record
+from session.comments import Comments, earlier
+from session.folder import PLACES, Folder, Record
 from session.lesson import Lesson
 from session.line import Detection, Line
 from session.pictures import (
@@ -89,7 +89,7 @@ class Session:
     clock : Clock
         Runs while a picture is on screen; the window starts it.
     comments : Comments
-        Those given in this session.
+        Those that can be had again.
     skips : Skips
         What is passed over, and whether that stops the sitting.
     given : dict
@@ -134,7 +134,7 @@ class Session:
         self.lesson = Lesson(self._line, self._verdicts, self._answers)
         self._begun = self._closing = False
         self._began = time.monotonic()
-        self.clock, self.comments = Clock(), Comments()
+        self.clock, self.comments = Clock(), Comments(chosen.comments)
         self.skips = Skips(self._record, say)
         self.given: dict[str, str] = {}
 
@@ -240,6 +240,8 @@ class Session:
         if not self._begun:
             self._begun = True
             self._reading.do(self._folder.labelled_today, then=counted)
+            find = self._folder.of_label_files, earlier, *PLACES
+            self._reading.do(*find, then=self.comments.remember)
             if not self.settings.practice:
                 drop = self._pictures.drop_finished
                 self._errands.do(self.supply.send_earlier, then=lambda _: drop())

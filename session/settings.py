@@ -2,7 +2,8 @@
 
 ``site.ini`` is the site's, ``settings.ini`` in the data folder the user's and stands above it, what
 is asked for on the command line stands above both and is remembered. Each has one section
-``[artifactspy]`` with ``hub``, ``user``, ``realm``, ``contact``, and how the window was left.
+``[artifactspy]`` with ``hub``, ``user``, ``realm``, ``contact``, ``comments``, and how the window
+was left.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Settings(NamedTuple):
     fresh: int  # how many stamps to simulate for practice; 0: those that come with the program
     expert: bool = False  # what needs the hub's owner, with the labels that others gave
     given: Mapping[str, str] = MappingProxyType({})  # to be remembered once the hub has answered
+    comments: tuple[str, ...] = ()  # the site's own, to be had by a number
 
     @property
     def remote(self) -> bool:
@@ -170,15 +172,28 @@ def choose(
     given = {name: value for name, value in given.items() if mine.get(name) != value}
     if given:
         _check_owner(home, _who(before), (hub, user))
-    contact = values.get("contact", "")
+    contact, comments = values.get("contact", ""), _comments(values.get("comments", ""))
     if practice is None and user:
-        return Settings(home, home, hub, user, realm, contact, False, 0, expert, given)
+        return Settings(home, home, hub, user, realm, contact, False, 0, expert, given, comments)
     if practice is None and "hub" in options and options["hub"]:
         raise SessionError(f"Nobody is set to label for {hub}: say who you are, with --user NAME.")
     if expert:
         raise SessionError("--expert needs a hub and a user: name them with --hub and --user.")
     data = home / "practice-session"
-    return Settings(home, data, str(data / "hub"), "practice", "none", contact, True, practice or 0)
+    hub, count = str(data / "hub"), practice or 0
+    return Settings(home, data, hub, "practice", "none", contact, True, count, comments=comments)
+
+
+def _comments(text: str) -> tuple[str, ...]:
+    """Return the comments in a list that semicolons part; a number alone is none."""
+    try:
+        comments = [labelfile.clean_comment(part) for part in text.split(";")]
+    except labelfile.LabelError as error:
+        raise SessionError(
+            "A comment in site.ini or settings.ini is too long: nothing was changed, part the "
+            "comments there by semicolons."
+        ) from error
+    return tuple(comment for comment in comments if comment and not comment.isdecimal())
 
 
 def _check(hub: str, user: str, realm: str) -> None:

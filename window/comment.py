@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from labelfile import LabelError
-from session.comments import Comments
+from session.comments import Comments, understand
 from session.sync import has_terminal
 from window.colours import BAD_NEWS, CELL, GROUND, INK
 from window.fonts import PLAIN
@@ -72,7 +72,8 @@ class _InTerminal:
         comments: Comments,
         done: Callable[[str], None],
     ) -> None:
-        self._root, self._tell, self._comments, self._done = root, tell, comments, done
+        self._root, self._tell, self._done = root, tell, done
+        self._offered = comments.offered
         termios.tcflush(0, termios.TCIFLUSH)  # what was typed before was not meant as this
         tell(prompt, end="")
         root.tk.createfilehandler(0, tk.READABLE, self._typed)
@@ -89,7 +90,7 @@ class _InTerminal:
             )
         else:
             try:
-                comment = self._comments.understand(line.decode(errors="replace"))
+                comment = understand(line.decode(errors="replace"), self._offered)
             except LabelError as error:
                 self._tell(str(error))
         self._end(comment)
@@ -115,7 +116,7 @@ class _InDialog:
         comments: Comments,
         done: Callable[[str], None],
     ) -> None:
-        self._comments, self._done = comments, done
+        self._offered, self._done = comments.offered, done
         self._dialog = dialog = tk.Toplevel(root, class_="ArtifactSpy", background=GROUND)
         dialog.withdraw()  # until it is known how high it is: it must not jump
         dialog.title("ArtifactSpy: comment")
@@ -148,7 +149,7 @@ class _InDialog:
 
     def _entered(self) -> None:
         try:
-            comment = self._comments.understand(self._entry.get())
+            comment = understand(self._entry.get(), self._offered)
         except LabelError as error:  # what was typed stays, to be mended
             self._complaint.configure(text=str(error))
             self._complaint.pack(anchor="w", padx=16, pady=(0, 16))

@@ -206,3 +206,13 @@ def test_settings_that_cannot_be_kept_are_one_sentence(small_disk):
     fill(small_disk)
     with pytest.raises(settings.SessionError, match="cannot be kept"):
         settings.remember(small_disk, user="ann")
+
+
+def test_the_site_offers_comments_and_a_person_may_have_others(tmp_path):
+    shipped = "satellite trail", "cosmic ray", "PSF ring", "edge or mask", "no host"
+    assert chosen(tmp_path).comments == chosen(tmp_path, user="rob").comments == shipped
+    settings.remember(tmp_path, comments=" two  stars;;17; a ring\n;")
+    assert chosen(tmp_path).comments == ("two stars", "a ring")  # a number is none
+    settings.remember(tmp_path, comments="x" * 2001)
+    with pytest.raises(settings.SessionError, match="A comment in site.ini or settings.ini is too"):
+        settings.choose(tmp_path)

@@ -104,19 +104,21 @@ def test_a_comment_of_nothing_readable_is_no_comment(start, hub, typed):
     assert row.action == "Good" and len(program.rows()) == 1
 
 
-def test_earlier_comments_are_offered_by_number(start, hub):
+def test_earlier_comments_are_offered_by_number(start, hub, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "settings.ini").write_text("[artifactspy]\ncomments = a ring\n")
     program = start("--hub", hub, "--user", "ann").open_window()
-    typed = ["three", "two words", "2", "9", "1", ""]
+    typed = ["three", "two words", "3", "9", "1", ""]
     for number, text in enumerate(typed):
         before = len(program.said())
         objid = ask_for_comment(program)
         offer = program.said()[before:]
         if number == 0:
-            assert "earlier comment" not in offer
-        if number == 2:
-            assert "A number takes an earlier comment:\n  1  three\n  2  two words\n" in offer
+            assert "A number takes an earlier comment:\n  1  a ring\nComment" in offer
         if number == 3:
-            assert "  1  three\n  2  two words\nComment" in offer  # each once, in their order
+            assert (
+                "  1  a ring\n  2  three\n  3  two words\nComment" in offer
+            )  # each once, in their order
         count, said = len(program.rows()), len(program.said())
         program.terminal.sendline(text)
         if text == "9":
@@ -125,7 +127,7 @@ def test_earlier_comments_are_offered_by_number(start, hub):
             wait_until(lambda n=count: len(program.rows()) == n + 1)
             assert program.rows()[-1].objid == objid
     comments = [row.comment for row in program.rows()]
-    assert comments == ["three", "two words", "two words", "three"]
+    assert comments == ["three", "two words", "two words", "a ring"]
 
 
 def dialog_for_comment(program):
@@ -170,7 +172,7 @@ def test_a_pasted_comment_of_any_kind_leaves_the_label_file_valid(begin, reader)
     assert program.rows()[0].comment == 'a [2Jb "q", c; =1+1,🌟 é'
     await_shades(program, tuple(shade + 10 for shade in SHADES))
     dialog_for_comment(program)  # and what was given before is offered here, too
-    program.screen.key("1")
+    program.screen.key("6")
     program.screen.key("Return")
     wait_until(lambda: len(program.rows()) == 2)
     (path,) = program.data.glob("labels/open/*.csv")
