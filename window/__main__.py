@@ -13,7 +13,6 @@ import tkinter as tk
 import labels
 import scaling
 import stamps
-from session.comments import Comments
 from session.settings import ROOT
 from session.summary import report
 from session.verdict import Truth, Verdicts
@@ -21,7 +20,7 @@ from window import keys, layout
 from window.appearance import Appearance
 from window.button import Button
 from window.colours import BUTTONS, DIM, GROUND
-from window.comment import ask
+from window.comment import Comment
 from window.ending import Ending
 from window.fonts import Fonts
 from window.guide import Guide
@@ -107,11 +106,18 @@ def ending(root: tk.Tk, fit: layout.Layout) -> None:
     shown.show(report(given, verdicts, shown=24.0, elapsed=60.0), 8, Thumbnails())
 
 
-def comment(root: tk.Tk, _: layout.Layout) -> None:
-    """Ask for a comment, in the terminal or a dialog."""
-    comments = Comments()
-    comments.add("an earlier one")
-    ask(root, print, OBJID, comments, print)
+def comment(root: tk.Tk, fit: layout.Layout) -> None:
+    """Ask for a comment, in the terminal and in the window."""
+
+    def done(text: str) -> None:
+        print(text)
+        root.destroy()
+
+    asked = Comment(root, fit, print, OBJID, ["satellite trail", "cosmic ray"], done)
+    acts = {"go_on": asked.enter, "escape": asked.cancel}
+    keyboard = keys.Keyboard(root, lambda action: acts.get(action, lambda: print(action))(), print)
+    keyboard.listen(root)
+    keyboard.typing = True
 
 
 def guide(root: tk.Tk, fit: layout.Layout) -> None:
@@ -135,7 +141,7 @@ def main() -> None:
     root.configure(background=GROUND)
     fonts, fit = Fonts(root), layout.fit(*layout.FIRST)
     fonts.resize(fit.unit)
-    root.update()  # Help and the dialog open beside a window that is there
+    root.update()  # Help opens beside a window that is there
     kept = PARTS[sys.argv[1]](root, fit)  # Tk forgets a picture that nobody in Python holds
     root.mainloop()
     del kept

@@ -58,8 +58,9 @@ class Guide(tk.Toplevel):
 
     def close(self) -> None:
         """Close it, and go back to labelling."""
+        before = self._opener.focus_lastfor() or self._opener
         self.destroy()
-        self._opener.focus_force()  # or the keys go nowhere
+        before.focus_force()  # or the keys go nowhere
 
     def _paper(self) -> tk.Text:
         unit = self._unit

@@ -39,7 +39,12 @@ KEYS = (
     ),
     Key(("Right",), "forward", "→", "one forward again, as far as you have been", "Forward", True),
     Key(("End",), "newest", "End", "forward to where you were", "Newest"),
-    Key(("Return", "KP_Enter"), "go_on", "Enter", "after Back: keep the label and go on"),
+    Key(
+        ("Return", "KP_Enter"),
+        "go_on",
+        "Enter",
+        "keep a comment; after Back: keep the label and go on",
+    ),
     Key(
         ("b",),
         "appearance.blink",
@@ -89,6 +94,7 @@ KEYS = (
 )
 TOOLS = tuple(key for key in KEYS if key.tool)
 PRESSES = {name: key for key in KEYS for name in key.names}
+WHILE_TYPING = ("Return", "KP_Enter", "Escape", "F1")  # a line of text; all else is for that
 LABELS = {label.key: label.name for label in labels.LABELS}
 POINTER_HELP = (
     ("right drag", "on a stamp: brightness across, contrast up and down, of all three"),
@@ -121,6 +127,11 @@ class Keyboard:
         ``press(name)`` gives a label.
     explain
         ``explain(name)`` tells what a label means, and if empty no longer.
+
+    Attributes
+    ----------
+    typing
+        Whether a line of text is being typed, with the focus: then only `WHILE_TYPING` count.
     """
 
     def __init__(
@@ -136,6 +147,8 @@ class Keyboard:
         self._released: dict[int, int] = {}  # keycode -> when, by the X server's clock in ms
         self._owed: dict[int, str] = {}  # keycode -> the action for when it is up
         self._explained: int | None = None  # the keycode that is held for an explanation
+        self.typing = False
+        self._typed: set[int] = set()  # keycodes that are held, and were pressed for the text
 
     def listen(self, window: tk.Tk | tk.Toplevel) -> None:
         """Take the keys that are pressed in a window."""
@@ -143,7 +156,7 @@ class Keyboard:
         window.bind("<KeyRelease>", self._key_released)
         window.bind("<FocusOut>", lambda _: self._let_go())
 
-    def _key_pressed(self, event: tk.Event[tk.Misc]) -> None:
+    def _key_pressed(self, event: tk.Event[tk.Misc]) -> str | None:
         code = key_of(event.keycode, self._aqua)
         pending = self._held.get(code)
         down = code in self._held and pending is None
@@ -154,12 +167,15 @@ class Keyboard:
         state = int(event.state)
         name = meaning(event.keysym, event.char, event.keycode, state, self._aqua)
         asked = LABELS.get(shifted_digit(event.keycode, state, self._aqua))
+        if self.typing:
+            return self._type(code, name, repeated)
         if asked and name not in PRESSES and name not in LABELS:
             self._explained = code
             self._explain(asked)
         else:
             self._explain("")
             self._do(code, name, repeated)
+        return None
 
     def _key_released(self, event: tk.Event[tk.Misc]) -> None:
         code = key_of(event.keycode, self._aqua)
@@ -170,11 +186,23 @@ class Keyboard:
         """Believe that keys, or all of them, are up."""
         for keycode in keycodes or tuple(self._held):
             self._held.pop(keycode, None)
+            self._typed.discard(keycode)
             if keycode in self._owed:
                 self._act(self._owed.pop(keycode))
             if keycode == self._explained:
                 self._explained = None
                 self._explain("")
+
+    def _type(self, code: int, name: str, repeated: bool) -> str | None:
+        """Return "break" of a press that is not for the text: so Tk keeps it from an entry."""
+        if name in WHILE_TYPING:
+            if not repeated:
+                self._act(PRESSES[name].action)
+            return "break"
+        if repeated and code not in self._typed:  # the key that asked for it is held still
+            return "break"
+        self._typed.add(code)
+        return None
 
     def _do(self, code: int, name: str, repeated: bool) -> None:
         focus, key = self._root.focus_get(), PRESSES.get(name)

@@ -9,7 +9,7 @@ Search          Template        Difference
 [Back] [Forward] [Newest]  [Blink] …  [Picture] [Help]  tools
 Object ID 284239958             g band · 2014-12-09     caption, objid, facts
 [ 1 ] [ 2 ] [ 3 ] [ 4 ] [ 5 ] [ 6 ] [ 7 ] [ 8 ]         labels
-message
+message, or prompt
 [   ] [   ] [   ] [   ] [   ] [   ] [   ] [   ]         strip, where there is room for it
 status                                under the pointer
 progress ----------

@@ -23,7 +23,7 @@ from session.sync import Sync
 from session.verdict import MARKS, NOTHING
 from window import comment, keys, layout, strip
 from window.appearance import Appearance
-from window.colours import BAD_NEWS, DIM, INK, MARK, NEWS
+from window.colours import BAD_NEWS, DIM, INK, NEWS
 from window.doorbell import Doorbell
 from window.ending import Ending
 from window.fonts import Fonts
@@ -80,6 +80,7 @@ class Window:
         self._looking_back: str | None = None  # that of the strip
         self._last = ""  # label and detection
         self._comment: comment.Comment | None = None
+        self._unseen = "", INK  # what was said while that lay over it
         self._guide: Guide | None = None
         self._closing: float | None = None  # when that was asked for
         self._ended = self._lost = False  # the labels were sent, or kept; there is no screen
@@ -112,8 +113,10 @@ class Window:
             if fit != self._layout:
                 self._layout = fit
                 self._fonts.resize(fit.unit)
-                for part in (self._view, self._panel, self._strip, self._ending, self._lines):
-                    part.arrange(fit)
+                parts = self._view, self._panel, self._strip, self._ending, self._lines
+                for part in (*parts, self._comment):
+                    if part:
+                        part.arrange(fit)
                 self._look_changed()
 
     def _look_changed(self) -> None:
@@ -196,6 +199,8 @@ class Window:
         """
         if not self._lost:
             self._lines.say(text, colour, stays)
+        if self._comment:
+            self._unseen = text, colour
         self._tell(text)
         log.info("%s", text)
 
@@ -225,23 +230,26 @@ class Window:
         return True
 
     def _ask(self, objid: str, name: str) -> None:
-        self._comment = comment.ask(
+        assert self._layout  # there is a picture
+        self._comment = comment.Comment(
             self.root,
+            self._layout,
             self._tell,
             objid,
-            self.session.comments,
+            self.session.comments.offered,
             lambda text: self._commented(objid, name, text),
         )
-        where = self._comment.where
-        self._lines.say(f"Type the comment for {objid} {where}. Escape or Back cancels.", MARK)
+        self._keyboard.typing = True
         self.refresh()
 
     def _commented(self, objid: str, name: str, text: str) -> None:
-        self._comment = None
+        self._comment, self._keyboard.typing = None, False
         if text:
             self._label(objid, name, text)
         else:
-            self._lines.say("No comment: nothing was labelled.")
+            said, colour = self._unseen
+            self._lines.say(f"No comment: nothing was labelled. {said}".strip(), colour)
+        self._unseen = "", INK
         self.refresh()
 
     def _label(self, objid: str, name: str, text: str = "") -> None:
@@ -282,7 +290,13 @@ class Window:
             self.session.go_to(objid)
 
     def go_on(self) -> None:
-        """Keep the label that a detection has and go one page on, or pass over what must be."""
+        """Take the comment that is typed; else keep a detection's label and go one page on.
+
+        Or pass over what must be.
+        """
+        if self._comment:
+            self._comment.enter()
+            return
         if self._closing or self.session.go_on():
             return
         if self.session.page().answer:
