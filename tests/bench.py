@@ -224,7 +224,7 @@ class Store:
     def __init__(self, folder):
         self.folder = folder
         simulate = [sys.executable, ROOT / "data" / "simulate.py", "practice", folder / "fits"]
-        command = [*simulate, "--count", "40", "--seed", "1", "--format", "fits"]
+        command = [*simulate, "--count", "20", "--seed", "1", "--format", "fits"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         self._files = {}
         for form, source in (("gif", PRACTICE), ("fits", folder / "fits")):

@@ -30,7 +30,7 @@ from window.screen import open_display
 from window.strip import Strip, Thumbnails, Told
 from window.view import View
 
-OBJID = "206990285"
+OBJID = "207993870"
 
 
 class ViewAlone:

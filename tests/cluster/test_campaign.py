@@ -65,12 +65,9 @@ OWNER = hub.account_name(os.getuid())
 
 def draw(number, label):
     """Return the stamps of one object at all its epochs, as the bytes of GIFs."""
-    detection = simulate.simulate(label, np.random.default_rng([41, number]))
+    detection, _ = simulate.simulate(label, np.random.default_rng([41, number]))
     turns = (np.asarray, np.fliplr, np.flipud, lambda image: image[::-1, ::-1])
-    return [
-        [simulate.gif(turn(pixels), kind) for kind, pixels in zip(stamps.KINDS, detection)]
-        for turn in turns
-    ]
+    return [[simulate.gif(turn(gray)) for gray in simulate.grays(detection)] for turn in turns]
 
 
 @pytest.fixture(scope="module")
