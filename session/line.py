@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Detection(NamedTuple):
-    """One detection of a chunk; `number` is its place in that, from 1."""
+    """One detection of a chunk; `number` is its place in that, from 1 (in practice in all)."""
 
     objid: str
     chunk: str

@@ -35,7 +35,7 @@ from session.settings import Settings
 from session.skips import Skips
 from session.supply import Supply
 from session.sync import Sync
-from session.verdict import NOTHING, Truth, Verdict, Verdicts
+from session.verdict import NOTHING, Verdict, Verdicts
 from session.worker import Deliver, Worker
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class Session:
         self._errands = Worker("errands", deliver, say, log_path)
         self._folder = Folder(chosen.data, chosen.user)
         self._record = Record(self._folder)
+        self._practice = practice.Practice(chosen, sync.run) if chosen.practice else None
         self._pictures = Pictures(self._reading, self._folder, deliver, self._receive, say)
         self.supply = Supply(
             sync,
@@ -123,6 +124,7 @@ class Session:
             read_on=self._pictures.read_on,
             changed=changed,
             say=say,
+            before=self._bring if self._practice else None,
         )
         self._line = Line()
         self._answers: dict[str, labelfile.Row] = {}
@@ -147,18 +149,17 @@ class Session:
             The data folder cannot be written to.
         """
         self._folder.make()
-        if self.settings.practice:
+        if self._practice:
             self.supply.text = "preparing the practice stamps"
-            prepare = practice.prepare, self.settings, self._sync.run
-            self._errands.do(*prepare, then=self._begin_practice)
+            self._errands.do(self._practice.begin, then=lambda _: self._pictures.read_on())
         else:
             for sentence in self._folder.settle_crashed():
                 self._say(sentence)
             self._pictures.read_on()
 
-    def _begin_practice(self, truth: dict[str, Truth]) -> None:
-        self._verdicts.truth.update(truth)
-        self._pictures.read_on()
+    def _bring(self, tell: Callable[[str], None]) -> None:  # on the errands' thread
+        assert self._practice
+        self._deliver(self._verdicts.truth.update, self._practice.bring(tell))
 
     # What the reader hands over
 
@@ -200,8 +201,10 @@ class Session:
 
     def _add_pages(self, chunk: Opened) -> None:
         known = {detection.objid for detection in self._line.pages}
+        # practice counts through all its chunks, which nobody need know of
+        others = sum(page.chunk != chunk.chunk for page in self._line.pages) * bool(self._practice)
         every = [
-            Detection(objid, chunk.chunk, number)
+            Detection(objid, chunk.chunk, others + number)
             for number, objid in enumerate(chunk.objids, 1)
             if objid not in known
         ]
@@ -285,8 +288,11 @@ class Session:
     def progress(self) -> tuple[int, int]:
         """Return how many detections of this page's chunk are dealt with, and how many it has.
 
-        Past the end of the line that is the last chunk's, and 0 of 1 before there is any.
+        Past the end of the line that is the last chunk's, and 0 of 1 before there is any. In
+        practice it is those of all chunks, and of what will still be made.
         """
+        if self._practice:
+            return len(self._answers), max(1, self._practice.total)
         detection = self._line.last
         if detection is None:
             return 0, 1

@@ -52,6 +52,9 @@ class Supply:
         Called when `text` is another.
     say : callable
         ``say(sentence)``: something the user should know.
+    before : callable, optional
+        ``before(tell)``, called on the errands' thread each time before the hub is asked for a
+        chunk; ``tell(text)`` shows how far that is. A `SessionError` counts as the hub's answer.
 
     Attributes
     ----------
@@ -74,7 +77,9 @@ class Supply:
         read_on: Callable[[], None],
         changed: Callable[[], None],
         say: Callable[[str], None],
+        before: Callable[[Callable[[str], None]], None] | None = None,
     ):
+        self._before = before
         self._sync, self._folder, self._errands, self._deliver = sync, folder, errands, deliver
         self._left, self._read_on, self._changed, self._say = left, read_on, changed, say
         self.state, self.text, self.reason, self.exhausted = State.BEGINNING, "", "", False
@@ -145,8 +150,11 @@ class Supply:
             self.check()
 
     def _arriving(self, share: float) -> None:
+        self._preparing(f"fetching the next chunk, {min(share, 1):.0%}")
+
+    def _preparing(self, text: str) -> None:
         if self.state is State.FETCHING:
-            self._become(State.FETCHING, f"fetching the next chunk, {min(share, 1):.0%}")
+            self._become(State.FETCHING, text)
 
     def close(self) -> None:
         """Begin nothing more but a last upload; a fetch that is under way ends."""
@@ -169,7 +177,11 @@ class Supply:
         done = threading.Event()
         threading.Thread(target=self._watch, args=[done], daemon=True).start()
         try:
+            if self._before is not None:
+                self._before(lambda text: self._deliver(self._preparing, text))
             result = self._call("fetch")
+        except SessionError as error:
+            result = 1, str(error)
         except OSError as error:  # sync.sh could not be started: tell, and try again later
             result = 1, f"sync.sh cannot be run ({error.strerror}); nothing is lost."
         finally:

@@ -14,7 +14,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from session.settings import ROOT, Settings, remember
@@ -248,7 +248,11 @@ class Sync:
         return not self._remembered
 
     def run(
-        self, command: Sequence[str | Path], timeout: float, last: bool = False
+        self,
+        command: Sequence[str | Path],
+        timeout: float,
+        last: bool = False,
+        heard: Callable[[str], None] | None = None,
     ) -> tuple[int, str]:
         """Run a command without a terminal, in a group of its own that can be ended whole.
 
@@ -259,6 +263,8 @@ class Sync:
             Seconds.
         last : bool
             Begin it even after `only_upload`.
+        heard : callable, optional
+            ``heard(line)``: the last whole line it has written, each time it wrote something.
 
         Returns
         -------
@@ -289,6 +295,9 @@ class Sync:
                     words = (words + new)[-8 * _WORDS :]
                     if not new:
                         break
+                    lines = words.split(b"\n")
+                    if heard is not None and len(lines) > 1:
+                        heard(lines[-2].decode(errors="replace"))
                 elif gone:
                     break
                 if self._ending > last:

@@ -19,12 +19,15 @@ import stamps
 class Truth(NamedTuple):
     """What a practice detection is, what gives it away, and where.
 
-    `place` is the stamp, 0 to 2, and the pixel's column and row, from the left and the top.
+    `place` is the stamp, 0 to 2, and the pixel's column and row, from the left and the top. At the
+    border `also` is right as well; `level` is "clear" or "real", how hard it is.
     """
 
     label: str
     hint: str
     place: tuple[int, int, int]
+    also: str = ""
+    level: str = ""
 
 
 class Vote(NamedTuple):
@@ -67,7 +70,7 @@ class Verdicts:
             return NOTHING
         truth, said = self.truth[objid], labels.title(action)
         was = f"{labels.title(truth.label)}. {truth.hint.rstrip('.')}."
-        if action == truth.label:
+        if action in (truth.label, truth.also):
             return Verdict(True, f"{RIGHT} {objid} was {was}", truth.place)
         known = action in labels.BY_NAME and labels.BY_NAME[action].kind != "neutral"
         if known:

@@ -558,9 +558,9 @@ def hold(hub, verb="receive"):
 class Desk:
     """A session whose window is this test: what is delivered waits until it is pumped."""
 
-    def __init__(self, data, hub, user="ann"):
+    def __init__(self, data, hub, user="ann", settings=None):
         self.calls, self.said, self.data = queue.SimpleQueue(), [], data
-        self.settings = Settings(data, data, str(hub), user, "none", "", False, 0)
+        self.settings = settings or Settings(data, data, str(hub), user, "none", "", False, 0)
         self.sync = Sync(self.settings)
         self.session = Session(
             self.settings, self.sync, self.deliver, lambda: None, self.said.append
