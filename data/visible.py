@@ -123,8 +123,8 @@ def dark_spot(detection):
         return False
     if darkest > 40 and np.sum(dark_pixels(detection, 3.5)) >= 4:
         return True
-    faint = np.sum(dark_pixels(detection, 2.2))
-    return None if np.sum(dark_pixels(detection, 3)) >= 2 or faint >= 5 else False
+    fewer = ((3, 2), (2.2, 3), (1.8, 4))  # the darker they are, the fewer of them are seen
+    return None if any(np.sum(dark_pixels(detection, dark)) >= n for dark, n in fewer) else False
 
 
 def only_noise(detection):
@@ -180,24 +180,24 @@ def new_beside_host(detection):
     host = host_seen(detection)
     if host is False:
         return False
-    own = detection.maps[0][CENTRE, CENTRE]
+    own, middle = detection.maps[0][CENTRE, CENTRE], RADIUS <= 1.5
     separate = dip(detection)
-    if apart(detection) < 0.8 or detection.snr < 6.5 or separate < 1.5 or own < 5:
+    # It must not drown in its host's light: how much more Search has there than Template.
+    more = detection.difference[middle].sum() / max(detection.template[middle].sum(), 1e-9)
+    if (
+        apart(detection) < 0.8
+        or detection.snr < 6.5
+        or min(separate / 1.5, own / 5, more / 0.2) < 1
+    ):
         return False
-    sure = (
-        apart(detection) >= 1
-        and detection.snr >= 7.5
-        and separate >= 2
-        and own >= 6
-        and stands_out(detection, 0) > 45
-    )
-    return True if sure and host else None
+    sure = apart(detection) >= 1 and detection.snr >= 7.5 and separate >= 2 and own >= 6
+    return True if sure and host and more >= 0.5 and stands_out(detection, 0) > 45 else None
 
 
 def almost_good(detection):
     """Could it be a transient with a host, but faint or too near the core to be sure?"""
-    host = host_seen(detection)
-    return host if detection.snr >= 5 else host and None
+    sure = detection.snr >= 5 and stands_out(detection, 2) > 60
+    return host_seen(detection) if sure else host_seen(detection) and None
 
 
 QUESTIONS = {
@@ -302,7 +302,7 @@ def _tell_star(detection):
 
 def _tell_dark_spot(detection):
     dark = dark_pixels(detection, 3)
-    dark = dark if np.sum(dark) >= 2 else dark_pixels(detection, 2.2)
+    dark = dark if np.sum(dark) >= 2 else dark_pixels(detection, 1.8)
     count = np.sum(dark)
     return (
         f"Template: {count} dark pixels touch exactly in the centre, Difference shows them bright",
