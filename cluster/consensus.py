@@ -5,7 +5,7 @@
 each of them, ``P_REAL``, ``VOTES`` (such as ``Marginal:1 Good:2``), ``LABELERS`` (how many people
 voted), ``EXPERT`` (the expert's label, or empty) and ``ENTROPY`` (nats). The expert folder is
 closed to labelers, who must not see the truth of gold chunks. Another method is another entry of
-`METHODS` and its function. Needs numpy.
+`METHODS` and its function. Needs numpy; what can be asked for is told without it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 import disk
 import labelfile
-from cluster import dawid_skene, verified, votes
+from cluster import verified
 from cluster.hub import Hub, table
 from cluster.terminal import counted
-from cluster.votes import CLASSES, Consensus, Votes
+from labels import CLASSES
+
+if TYPE_CHECKING:
+    from cluster.votes import Consensus, Votes
 
 VERB = "consensus"
 HELP = "write what the labels amount to"
@@ -35,19 +36,29 @@ LABEL_COLUMNS = (
 COLUMNS = (*LABEL_COLUMNS, "ENTROPY")
 
 
+def _dawid_skene(given: Votes, expert: Mapping[str, int]) -> Consensus:
+    from cluster import dawid_skene
+
+    return dawid_skene.weigh(given, expert)
+
+
 def majority(given: Votes, expert: Mapping[str, int]) -> Consensus:
     """Take each class's share of the votes for its probability.
 
     Parameters and what is returned are those of `dawid_skene.weigh`. Of equal shares the first
     class in `CLASSES` is the label; the confusion matrices are those that this truth would make.
     """
+    from cluster import dawid_skene, votes
+
     given, fixed = votes.with_expert(given, expert)
     posterior, counts = votes.shares(given, fixed)
     known = posterior.any(axis=1)
     prior = votes.prior(posterior[known])
     posterior[~known] = prior
     people = dawid_skene.answering(given, posterior)
-    return Consensus(given.objids, given.people, posterior, people.matrix, prior, counts, fixed)
+    return votes.Consensus(
+        given.objids, given.people, posterior, people.matrix, prior, counts, fixed
+    )
 
 
 class Method(NamedTuple):
@@ -59,7 +70,7 @@ class Method(NamedTuple):
 
 METHODS = {
     "dawid-skene": Method(
-        dawid_skene.weigh,
+        _dawid_skene,
         "weighed by how each person has been found to confuse the classes (Dawid and Skene 1979)",
     ),
     "majority": Method(majority, "each class by its share of the votes"),
@@ -84,11 +95,15 @@ def weigh(given: Votes, expert: Mapping[str, int], method: str = DEFAULT) -> Con
 
 def of_rows(rows: verified.Rows, expert: Mapping[str, labelfile.Row]) -> Consensus:
     """Return the consensus of what `verified.gather` and `verified.expert_rows` return."""
+    from cluster import votes
+
     return weigh(votes.of_rows(rows), votes.truth(expert))
 
 
 def of_hub(hub: Hub, method: str = DEFAULT) -> Consensus:
     """Return the consensus of all that a hub has verified, the expert's labels included."""
+    from cluster import votes
+
     expert = votes.truth(verified.expert_rows(hub))
     # the rows, some hundred bytes each, are gone before the arrays are made
     return weigh(votes.of_rows(verified.gather(hub)), expert, method)
@@ -150,11 +165,11 @@ def run(folder: str | os.PathLike[str], method: str = DEFAULT) -> int:
     rows = ((*line.fields, line.entropy) for line in lines(consensus))
     disk.write_whole(path, table(COLUMNS, rows), 0o600)
     given = consensus.counts.sum(axis=1)
-    expert, unknown = consensus.expert >= 0, ~consensus.known
-    told = f", {np.count_nonzero(unknown)} without any vote" if unknown.any() else ""
+    expert, unknown = (consensus.expert >= 0).sum(), (~consensus.known).sum()
+    told = f", {unknown} without any vote" if unknown else ""
     print(
         f"The {method} consensus of {counted(given.sum(), 'vote')} on "
-        f"{counted(len(given), 'detection')} ({np.count_nonzero(expert)} settled by the "
+        f"{counted(len(given), 'detection')} ({expert} settled by the "
         f"expert{told}) is in {path}."
     )
     return 0

@@ -12,7 +12,7 @@
 - ``README.md``: what was cut and counted, and how to load it.
 
 It is written chunk by chunk into a hidden folder beside, which is renamed when it is whole. Needs
-numpy.
+numpy; what can be asked for is told without it.
 """
 
 from __future__ import annotations
@@ -29,11 +29,9 @@ from pathlib import Path
 import disk
 import labels
 import stamps
-from cluster import readme
 from cluster.consensus import DEFAULT, method_option
 from cluster.hub import DAMAGED, STAMP, USAGE, Hub, HubError, has_ended
 from cluster.terminal import Progress, counted
-from cluster.training import FORMATS, SPLITS, Labelled, TrainingSet
 
 VERB = "export"
 HELP = "write a training set"
@@ -54,7 +52,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="height and width of every image (%(default)s)",
     )
     parser.add_argument(
-        "--format", choices=tuple(FORMATS), help="which stamps, where the hub has both"
+        "--format", choices=stamps.FORMATS, help="which stamps, where the hub has both"
     )
 
 
@@ -91,6 +89,9 @@ def run(
             f"from 1 to {stamps.SIDE_LIMIT}.",
             USAGE,
         )
+    from cluster import readme
+    from cluster.training import SPLITS, Labelled, TrainingSet
+
     training = hub.folder / "training"
     _sweep(training)
     labelled = Labelled(hub, method)

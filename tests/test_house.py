@@ -27,6 +27,9 @@ FILES = sorted(
 LATE = {  # what may be imported in a function: it is heavy, or not everywhere
     *("numpy", "astropy", "PIL", "sqlite3", "scaling", "cluster.consensus"),
     "hashlib",  # brings a library of 4 MB, which a labeller rarely needs
+    # what needs numpy, which --help does without
+    *(f"cluster.{name}" for name in ("dawid_skene", "votes", "findings", "text", "training")),
+    "cluster.readme",
     "cluster.review",  # it makes chunks, which `next` needs for the expert alone
     "cluster.page",  # pictures, for who wants the page
     "ctypes",
@@ -36,7 +39,7 @@ LATE = {  # what may be imported in a function: it is heavy, or not everywhere
 TESTED_WITH = {  # rooms that are seen through another's door
     **dict.fromkeys(("chunks", "sources", "tables"), "add"),
     **dict.fromkeys(("dawid_skene", "votes"), "consensus"),
-    **dict.fromkeys(("findings", "page", "terminal"), "report"),
+    **dict.fromkeys(("findings", "page", "terminal", "text"), "report"),
     **dict.fromkeys(("readme", "training"), "export"),
     **dict.fromkeys(("room", "options"), "handout"),
     "review": "expert",

@@ -497,6 +497,16 @@ def test_without_numpy_what_needs_it_says_so_and_the_rest_works(campaign):
             )
 
 
+def test_without_numpy_one_is_told_what_can_be_asked_for():
+    code = "import sys; sys.modules['numpy'] = None; from cluster import __main__ as program\n"
+    code += "for verb in ('report', 'consensus', 'export'):\n    sys.argv[1:] = verb, '--help'\n"
+    code += "    try: program.main()\n    except SystemExit as end: assert not end.code"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == ""
+    for option in ("--html FILE", "--method {dawid-skene,majority}", "--format {gif,fits}"):
+        assert option in done.stdout
+
+
 def test_a_hub_without_labels_has_a_report(tmp_path, capsys):
     text, told = written(make_hub(tmp_path / "hub"), tmp_path, capsys)
     assert "0 labels by 0 people" in told
