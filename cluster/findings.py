@@ -42,9 +42,9 @@ class Half(NamedTuple):
 class Person(NamedTuple):
     """How good one labeler is.
 
-    `labels` counts all but Skipped, `unsure` those of them that are Unsure. `matrix`
+    `labels` counts all but Skipped, `unsure` those of them that are no class. `matrix`
     (K, K + 1) has the expert's label on gold in its rows and the answer in its columns, the last
-    of which is Unsure: it counts as no answer in `right` of `compared` (with its Wilson 95 %
+    of which is such answers: they count as no answer in `right` of `compared` (with its Wilson 95 %
     `interval`) and in `kappa` (NaN if not defined). `agreed` of `shared` answers are what the
     others' votes alone make most probable. `seconds` is the median and `hasty` how many of the
     `timed` labels took less than `HASTY`; an earlier table has no times. `halves` are the first
@@ -336,7 +336,7 @@ def _overruled(found: Consensus, together: Floats, classes: Sequence[str]) -> li
 def _uncertain(
     found: Consensus, expert: Mapping[str, labelfile.Row], answers: Mapping[str, int]
 ) -> list[Case]:
-    """List the detections of largest entropy that have two answers or more, Unsure among them.
+    """List the detections of largest entropy that have two answers or more, of whatever kind.
 
     Those that the expert has answered are left out: nobody else will know better.
     """

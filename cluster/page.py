@@ -35,7 +35,7 @@ from cluster.findings import (
 )
 from cluster.hub import HubError
 from cluster.terminal import counted
-from cluster.votes import CLASSES, Ints
+from cluster.votes import CLASSES, NO_CLASS, Ints
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _SIDE = 153  # pixels of a stamp in the page: three for each one of DES's
@@ -193,7 +193,7 @@ def _person(person: Person, team: tuple[int, int]) -> Iterator[_Cell]:
     agreed = percent(person.agreed, person.shared)
     yield _Cell("Others", "", agreed, _small(f" of {person.shared}"))
     yield _Cell("Labels", "", f"{person.labels:,}")
-    yield _Cell("Unsure", "", percent(person.unsure, person.labels))
+    yield _Cell(NO_CLASS, "", percent(person.unsure, person.labels))
     yield _Cell("Median", "", _time(person.seconds))
     hasty = percent(person.hasty, person.timed)
     warning = _element("span", hasty, class_="warn") if is_hasty(person) else hasty
@@ -242,8 +242,8 @@ def _confusions(findings: Findings) -> Iterator[_Element]:
     if people:
         text = (
             "Rows: the expert's label of gold detections; columns: everyone's answer. The deeper "
-            "the shade, the larger the share of the row. Unsure counts neither as right nor as "
-            "wrong."
+            f"the shade, the larger the share of the row. {NO_CLASS} counts neither as right nor "
+            "as wrong."
         )
         matrix = _element("div", _matrix("All together", findings.team), class_="matrices")
         columns.append(_section("What is taken for what?", text, matrix))
@@ -285,7 +285,7 @@ def _pairs(findings: Findings) -> _Element:
 
 
 def _matrix(title: str, matrix: Ints) -> _Element:
-    names = (*CLASSES, "Unsure")
+    names = (*CLASSES, NO_CLASS)
     head = (_element("th", _brief(name), title=name, scope="col") for name in names)
     rows = [_element("tr", _element("td", class_="corner"), *head)]
     for row, name in enumerate(CLASSES):

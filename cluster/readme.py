@@ -8,6 +8,7 @@ import labels
 from cluster.consensus import METHODS
 from cluster.terminal import counted
 from cluster.training import SPLITS, TrainingSet
+from cluster.votes import NO_CLASS
 
 _NUMPY = """\
 import csv, json, numpy as np
@@ -36,7 +37,7 @@ _README = """\
 - `classes.json`: the classes in the order of the P_ columns, and what they mean.
 - `shapes.csv`: the {reshaped} with a stamp that is not {size} x {size}. It was cut or padded about
   its centre, pixel (height // 2, width // 2); padding is {padding}.
-- `left_out.csv`: the {left_out} that people answered and that are not here, with the reason.
+- `left_out.csv`: the {left_out} that people have dealt with and that are not here.
 
 {pixels}
 
@@ -47,7 +48,7 @@ the set represents no more than that.
 
 {drops}
 
-Left out, of what people have answered:
+Left out, of what people have dealt with:
 
 {reasons}
 
@@ -55,9 +56,9 @@ Left out, of what people have answered:
 
 P_ and a class is how probable that class is, LABEL the most probable one, P_REAL the sum of
 {real}. They come from the votes of {people}, {method}.
-Unsure and Skipped are no votes. An expert's label (EXPERT, {by_expert} of these) is taken for the
-truth. VOTES has the votes, LABELERS says how many people gave them. The columns after SPLIT are
-those of the metadata tables, empty where a drop's table has no such column; METADATA_ was put
+Neither {no_class} nor Skipped is a vote. An expert's label (EXPERT, {by_expert} of these) is taken
+for the truth. VOTES has the votes, LABELERS says how many people gave them. The columns after SPLIT
+are those of the metadata tables, empty where a drop's table has no such column; METADATA_ was put
 before a name that is one of ours.
 
 {classes}
@@ -144,6 +145,7 @@ def text(name: str, written: TrainingSet, method: str) -> str:
         real=" and ".join(labels.REAL),
         people=counted(len(labelled.consensus.people), "person", "people"),
         method=METHODS[method].told,
+        no_class=NO_CLASS,
         by_expert=written.by_expert,
         classes=_markdown(("LABEL", *SPLITS, "all"), classes),
         groups=groups,

@@ -21,7 +21,7 @@ from cluster.findings import (
     tally,
 )
 from cluster.terminal import aligned, counted
-from cluster.votes import CLASSES, Ints
+from cluster.votes import CLASSES, NO_CLASS, Ints
 
 _WIDTH = 98  # columns of the text
 
@@ -60,7 +60,7 @@ def _headline(findings: Findings) -> str:
 
 
 def _people_text(people: list[Person]) -> str:
-    header = ("person", "labels", "on gold", "right", "95 %", "kappa", "others", "Unsure")
+    header = ("person", "labels", "on gold", "right", "95 %", "kappa", "others", NO_CLASS)
     lines = [(*header, "median s", f"<{HASTY} s")]
     for person in people:
         gold = person.compared
@@ -113,7 +113,7 @@ def _matrices_text(findings: Findings) -> str:
 def _matrix_text(title: str, matrix: Ints) -> list[str]:
     lines = [
         _cut(title, 40),
-        "        " + "".join(f"{short(name)[:4]:>5}" for name in (*CLASSES, "Unsure")),
+        "        " + "".join(f"{short(name)[:4]:>5}" for name in (*CLASSES, NO_CLASS)),
     ]
     for name, row in zip(CLASSES, matrix):
         if row.any():

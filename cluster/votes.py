@@ -15,6 +15,7 @@ import labels
 from cluster.verified import Rows
 
 CLASSES = labels.CLASSES
+NO_CLASS = " or ".join(label.title for label in labels.LABELS if not label.vote)  # such answers
 INDEX = {name: index for index, name in enumerate(CLASSES)}
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from conftest import ROOT
+from hubs import copy_clone
 from PIL import Image
 
 import labelfile
@@ -505,6 +507,30 @@ def test_without_numpy_one_is_told_what_can_be_asked_for():
     assert done.stderr == ""
     for option in ("--html FILE", "--method {dawid-skene,majority}", "--format {gif,fits}"):
         assert option in done.stdout
+
+
+def test_a_second_answer_that_is_no_class_is_treated_as_the_first(campaign, tmp_path):
+    """Not by its name, but since it is no vote."""
+    clone = copy_clone(tmp_path / "clone")
+    for name in ("scaling.py", "look.py"):
+        shutil.copy(ROOT / name, clone)
+    text = (clone / "labels.py").read_text()
+    entry = 'LABELS += (LABELS[0]._replace(name="CannotTell", title="Cannot Tell", vote=False),)'
+    (clone / "labels.py").write_text(text.replace("\nBY_NAME =", f"\n{entry}\nBY_NAME ="))
+    hub, gold, plain = campaign
+    (path,) = (hub / "verified").glob("bob--*")
+    path.write_text(path.read_text().replace(",Unsure,", ",CannotTell,"))
+    code = "import sys; from cluster import export, report; hub, page = sys.argv[1:]\n"
+    code += "report.run(hub, page); export.run(hub)"
+    command = [sys.executable, "-c", code, hub, clone / "r.html"]
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^  person .* Unsure or Cannot Tell +median s", done.stdout, re.M)
+    assert re.search(r"^  bob  .* 29 %  ", done.stdout, re.M), "two of seven"
+    page = (clone / "r.html").read_text()
+    assert "Unsure or Cannot Tell counts neither" in page and "of 2 Good: Unsure or" in page
+    (readme,) = hub.glob("training/*/README.md")
+    assert "Neither Unsure or Cannot Tell nor Skipped is a vote." in readme.read_text()
 
 
 def test_a_hub_without_labels_has_a_report(tmp_path, capsys):
