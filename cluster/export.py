@@ -8,7 +8,7 @@
   SPLIT (train, validation, test), then those of all metadata tables.
 - ``classes.json``: the classes in the order of the P_ columns, and which of them are real.
 - ``shapes.csv``: the detections whose stamps were cut or padded, ``left_out.csv``: those that
-  people answered and that are not in the set, with the reason.
+  people have dealt with and that are not in the set, with the reason.
 - ``README.md``: what was cut and counted, and how to load it.
 
 It is written chunk by chunk into a hidden folder beside, which is renamed when it is whole. Needs

@@ -2,13 +2,14 @@
 
 ``images.npy`` holds (N, 3, size, size), uint8 from 8-bit pictures or float32 from FITS, never both;
 row i of ``labels.csv`` is about image i; ``shapes.csv`` has the detections whose stamps were cut or
-padded, ``left_out.csv`` those that people answered and that are not in the set. Needs numpy.
+padded, ``left_out.csv`` those that people have dealt with and that are not in the set. Needs numpy.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 
 import scaling
 import stamps
-from cluster import consensus, tables, verified
+from cluster import consensus, tables, verified, votes
 from cluster.hub import USAGE, Hub, HubError, Listed, table
 from cluster.terminal import counted
 
@@ -82,19 +83,24 @@ class _Metadata(NamedTuple):
 
 
 class Labelled:
-    """What people have answered, and the chunks that it is in.
+    """What people have dealt with, and the chunks that it is in.
 
-    `place` has a detection's index in `consensus`; `answered` are also those of which only the
-    expert's Unsure is there. `columns` are all that the chunks' metadata tables have, `drops` has
-    for each drop the cut that was made and how many detections passed it.
+    `place` has a detection's index in `consensus`; `dealt_with` are also those of which only the
+    expert's Unsure is there, `skipped` those whose stamps nobody could see. `columns` are all that
+    the chunks' metadata tables have, `drops` has for each drop the cut that was made and how many
+    detections passed it.
     """
 
     def __init__(self, hub: Hub, method: str):
         self.hub = hub
-        self.consensus = consensus.of_hub(hub, method)
+        expert, everyone = verified.expert_rows(hub), verified.gather(hub)
+        self.skipped = verified.only_skipped(itertools.chain(everyone.values(), expert.values()))
+        given = votes.of_rows(everyone)
+        del everyone  # some hundred bytes each: gone before the arrays are made
+        self.consensus = consensus.weigh(given, votes.truth(expert), method)
         self.place = {objid: index for index, objid in enumerate(self.consensus.objids)}
         self.known = self.consensus.known
-        self.answered = self.place.keys() | verified.expert_rows(hub).keys()
+        self.dealt_with = self.place.keys() | expert.keys()
         # of a detection that came anew, after it could only be skipped, the latest stamps count
         self._home: dict[str, str] = {}
         self.chunks: list[Listed] = []
@@ -105,9 +111,9 @@ class Labelled:
             drop = stamps.metadata_stamp(chunk.name)
             before = self.drops.get(drop, _Cut(chunk.cut, 0))
             self.drops[drop] = before._replace(total=before.total + len(rows))
-            answered = self.answered.intersection(rows)
-            self._home.update(dict.fromkeys(answered, chunk.name))
-            if answered:
+            here = self.dealt_with.intersection(rows)
+            self._home.update(dict.fromkeys(here, chunk.name))
+            if here:
                 self.chunks.append(chunk)
                 self.columns.update(dict.fromkeys(columns))
         if not self.known.any():
@@ -123,8 +129,8 @@ class Labelled:
         names = [f"METADATA_{name}" if name in _COLUMNS else name for name in columns[1:]]
         return _Metadata(names, {row[0]: row[1:] for row in rows})
 
-    def answered_in(self, chunk: Listed, objids: Iterable[str]) -> Iterator[str]:
-        """Go through those of a chunk's detections that people answered, and that are at home."""
+    def dealt_with_in(self, chunk: Listed, objids: Iterable[str]) -> Iterator[str]:
+        """Go through those of a chunk's detections that were dealt with, and that are at home."""
         return (objid for objid in objids if self._home.get(objid) == chunk.name)
 
     def check_one_format(self) -> None:
@@ -192,12 +198,13 @@ class TrainingSet:
         """Write what people have labelled of a chunk."""
         metadata = self.labelled.metadata(chunk)
         reasons, wanted = {}, set()
-        for objid in self.labelled.answered_in(chunk, metadata.fields):
+        for objid in self.labelled.dealt_with_in(chunk, metadata.fields):
             place = self.labelled.place.get(objid)
             if place is not None and self.labelled.known[place]:
                 wanted.add(objid)
             else:
-                reasons[objid] = "only Unsure or Skipped"
+                skipped = objid in self.labelled.skipped
+                reasons[objid] = "could only be skipped" if skipped else f"only {votes.NO_CLASS}"
         written, shapes, lacking = [], [], "the archive lacks some of its stamps"
         try:
             stream = stamps.members(self.labelled.hub.archive(chunk.name))

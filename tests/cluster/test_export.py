@@ -185,7 +185,7 @@ def test_what_the_expert_alone_labelled_is_in_it(labelled):
     assert [(row["OBJID"], row["LABEL"], row["LABELERS"]) for row in rows] == [
         ("4", "PsfInTemplate", "0")
     ]
-    assert table(folder / "left_out.csv") == [{"OBJID": "5", "REASON": "only Unsure or Skipped"}]
+    assert table(folder / "left_out.csv") == [{"OBJID": "5", "REASON": "only Unsure"}]
 
 
 def test_what_got_no_label_is_left_out_and_listed(labelled, capsys):
@@ -195,8 +195,8 @@ def test_what_got_no_label_is_left_out_and_listed(labelled, capsys):
     folder, images, rows = exported(labelled)
     assert {row["OBJID"]: row["LABEL"] for row in rows} == {"1": "Good", "4": "Other"}
     left_out = {row["OBJID"]: row["REASON"] for row in table(folder / "left_out.csv")}
-    assert left_out == dict.fromkeys("23", "only Unsure or Skipped"), "5 and 6 await their turn"
-    assert "| only Unsure or Skipped | 2 |" in (folder / "README.md").read_text()
+    assert left_out == {"2": "only Unsure", "3": "could only be skipped"}, "5, 6 await their turn"
+    assert "| could only be skipped | 1 |" in (folder / "README.md").read_text()
     assert "; 2 left out, 0 cut or padded." in capsys.readouterr().out
 
 
