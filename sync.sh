@@ -566,9 +566,7 @@ tell_status() {
     printf 'stamps   %s detections to label, in %s chunks\n' "$(count_detections)" "$(list "$data"/chunks/*.tar.gz | wc -l | tr -d ' ')"
     printf 'labels   %s files waiting to be sent, %s sent, %s being written\n' \
         "$(count waiting)" "$(count sent)" "$(count open)"
-    list "$data"/labels/*/*.torn | while read -r file; do
-        printf 'unread   what could not be read of %s is kept in %s\n' "$(basename "$file" .torn).csv" "$file"
-    done
+    list "$data"/labels/*/*.torn | sed 's/^/unread   what could not be read of a label file is kept in /'
 }
 
 count() { # PLACE: its label files

@@ -398,13 +398,16 @@ def test_what_was_sent_is_not_replaced_by_other_labels_of_that_name(sync, tmp_pa
 def test_status_lists_what_could_not_be_read(sync, tmp_path):
     waiting = tmp_path / "data" / "labels" / "waiting"
     waiting.mkdir(parents=True)
-    (waiting / "ann--2026-11-22_13-08-00.torn").write_text("7,Go")
+    names = [f"ann--2026-11-22_13-08-00{number}.torn" for number in ("-2", "")]
+    for name in names:
+        (waiting / name).write_text("7,Go")
     done = sync("status")
     assert done.returncode == 0
-    assert (
-        "unread   what could not be read of ann--2026-11-22_13-08-00.csv is kept in "
-        f"{waiting}/ann--2026-11-22_13-08-00.torn"
-    ) in done.stdout
+    # NAME-2.torn is the second of NAME.csv: there was said to be a NAME-2.csv
+    assert done.stdout.splitlines()[-2:] == [
+        f"unread   what could not be read of a label file is kept in {waiting / name}"
+        for name in names
+    ]
 
 
 def test_status_counts_what_this_person_has_left(sync, tmp_path):
