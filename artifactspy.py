@@ -213,17 +213,18 @@ def _check_expert(chosen: Settings, sync: Sync) -> None:
     Another machine's hub is asked if there is nothing to label yet: then it is asked for stamps
     anyway, and a person who has some gets the same answer in the window.
     """
-    refusal = ""
     if not chosen.remote:
         with contextlib.suppress(OSError, KeyError):
             owner = pwd.getpwuid(os.stat(chosen.hub).st_uid).pw_name
             if (owner, owner) != (chosen.user, pwd.getpwuid(os.getuid()).pw_name):
-                refusal = f"Only {owner}, who owns this hub, can label as its expert"
+                raise SessionError(
+                    f"Only {owner}, who owns this hub, can label as its expert: start without "
+                    "--expert, nothing was changed."
+                )
     elif not any(chosen.data.glob("chunks/*.tar.gz")):
         status, said = sync.call("fetch")
-        refusal = said if status == REFUSED else ""
-    if refusal:
-        raise SessionError(f"{refusal.rstrip('.')}: start without --expert, nothing was changed.")
+        if status == REFUSED:
+            raise SessionError(said)
 
 
 def _tell_end(window: Window, sync: Sync, terminal: Terminal) -> int:

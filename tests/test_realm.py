@@ -444,6 +444,26 @@ def test_a_session_from_the_password_to_the_acknowledgement(begin, hub):
     assert verified(hub)[row.objid] == "Marginal" and "Password" not in program.said()
 
 
+def test_who_does_not_own_the_hub_behind_ssh_is_no_expert(begin, site, hub):
+    site.get_ticket(begin.home)
+    program = begin(hub, "--expert", terminal=False)
+    assert program.end() == 2, "it is said before a window opens"
+    assert program.said() == (
+        f"Labelling as {USER} for {site.address(hub)}.\n"
+        f"ArtifactSpy: Only root, who owns this hub, is its expert, not {USER}: nothing was "
+        "changed. Ask without --expert for chunks to label.\n"
+    )
+    assert not list(hub.glob("claims/*/*")) and not list(program.data.glob("chunks/*"))
+    assert not (program.data / "settings.ini").exists(), "nothing is remembered"
+    program = begin(hub).open_window()
+    assert program.close() == 0, "now there is a chunk here"
+    program = begin(hub, "--expert").open_window("ArtifactSpy: expert")
+    program.terminal.expect_exact("Only root, who owns this hub, is its expert")
+    row = program.label("6")
+    assert program.close() == 0
+    assert verified(hub) == {row.objid: "Good"} and not list(hub.glob("expert/verified/*"))
+
+
 def test_after_three_wrong_passwords_one_labels_offline_and_the_next_start_sends(begin, site, hub):
     site.get_ticket(begin.home)
     program = begin(hub).open_window()
