@@ -27,13 +27,14 @@ from hubs import (
     run,
     send,
     shared,
+    stamp_bytes,
     tarball,
     tree,
     upload,
 )
 
 import stamps
-from cluster import claims, consensus, handout, verified
+from cluster import chunks, claims, consensus, handout, review, verified
 from cluster import receive as receiving
 from cluster.add import run as add
 from cluster.hub import Hub, account_name
@@ -106,13 +107,16 @@ def test_gold_chunks_that_lack_an_expert_label_come_first_and_an_unsure_is_an_an
 
 def test_a_review_chunk_has_what_most_needs_the_expert(hub):
     objids = of(hub, FIRST, SECOND, THIRD, FOURTH)
-    unsure, disputed, split, *_ = objids
+    unsure, disputed, split, unseen, *_ = objids
     everyone(
         hub,
         {
-            "ann": {unsure: "Unsure", disputed: "Marginal", split: "BadSubtraction"},
-            "bob": {disputed: "BadSubtraction", split: "BadSubtraction"},
-            "cec": {disputed: "Other"},
+            "ann": {
+                **{unsure: "Unsure", disputed: "Marginal"},
+                **{split: "BadSubtraction", unseen: "Skipped"},
+            },
+            "bob": {disputed: "BadSubtraction", split: "BadSubtraction", unseen: "Skipped"},
+            "cec": {unsure: "Skipped", disputed: "Other", unseen: "Skipped"},
         },
     )
     name = wanted(hub)
@@ -133,7 +137,6 @@ def test_a_review_chunk_has_what_most_needs_the_expert(hub):
         [
             [unsure, "ann", "Unsure"],
             [unsure, "bob", "Good"],
-            [unsure, "cec", "Good"],
             [disputed, "ann", "Marginal"],
             [disputed, "bob", "BadSubtraction"],
             [disputed, "cec", "Other"],
@@ -148,7 +151,30 @@ def test_a_review_chunk_has_what_most_needs_the_expert(hub):
     (second,) = {wanted(hub), wanted(hub)}
     assert second.startswith("review--00002--")
     assert not set(of(hub, second)) & {unsure, disputed}, "answered, be it with Unsure"
-    assert split in of(hub, second)
+    assert split in of(hub, second) and unseen not in of(hub, second), "nobody said anything of it"
+
+
+def test_gold_chunks_come_before_a_review_chunk_that_is_begun(hub):
+    everyone(hub, {"ann": {"1": "Unsure"}})
+    review = wanted(hub)
+    make_gold(hub, SECOND)
+    assert wanted(hub) == SECOND and wanted(hub, SECOND) == review
+
+
+def test_a_review_chunk_has_the_latest_stamps_of_what_came_anew(hub, tmp_path):
+    everyone(hub, {"ann": {"1": "Skipped"}})
+    add(hub, [str(tarball(tmp_path / "again.tar.gz", ["1"]))], stamp="again")
+    given(hub, "ann", FIRST, SECOND, THIRD, FOURTH)
+    assert label(hub, "ann", {"1": "Unsure"}, 30, "again") == (1, 0)
+    table = rows_of(Hub(hub).metadata_file(wanted(hub)))
+    assert ["1", "chunk--00005--again"] in table
+
+
+def test_a_review_chunk_never_unpacks_to_more_than_a_labeller_takes(hub, monkeypatch):
+    everyone(hub, {"ann": {"1": "Unsure", "2": "Unsure"}})
+    size = chunks.size_in_archive(len(stamp_bytes(kind, "1")) for kind in stamps.KINDS)
+    monkeypatch.setattr(review, "UNPACKED_LIMIT", 2 * size - 1)
+    assert of(hub, wanted(hub)) == ["1"]
 
 
 def test_what_the_expert_says_of_a_review_chunk_belongs_to_the_drop_it_is_from(hub, tmp_path):
@@ -276,7 +302,7 @@ def test_each_person_learns_how_often_the_expert_agreed(hub):
     assert len(rows_of(hub / "labels.csv")) == 25, "three people's eight each, and no expert's"
     assert send(hub, [row(one)], "ann", at="2026-01-05_00-00-00") == (1, 0, 2, 3)
     assert send(hub, [row(one)], "ann", at="2026-01-05_00-00-00") == (1, 0, 2, 3)
-    for spoilt in ("", "x y\n", "2 3", "2 3\n4"):
+    for spoilt in ("", "x y\n", "2 3", "2 3\n4", "4 3\n"):
         (hub / "agreement" / "ann").write_text(spoilt)
         assert send(hub, [row(one)], "ann", at="2026-01-05_00-00-00") == (1, 0)
     (hub / "agreement" / "ann").unlink()
@@ -308,6 +334,10 @@ def test_labelers_see_nothing_of_the_expert_but_their_own_agreement(shared):
     assert run(shared, "collect").returncode == 0
     done = run(shared, "receive", *put(shared, "nobody", rows), **by("nobody"))
     assert answer(done)[2:] == ["2", "0", "2", "2"]
+    shutil.chown(shared / "agreement" / "nobody", "nobody")
+    done = run(shared, "receive", *put(shared, "nobody", rows), **by("nobody"))
+    assert answer(done)[2:] == ["2", "0"], "the owner's word alone is passed on"
+    shutil.chown(shared / "agreement" / "nobody", ME)
     for attempt in (
         "ls expert",
         "cat expert/verified/*",
