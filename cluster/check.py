@@ -337,8 +337,10 @@ def _is_future(text: str) -> bool:
 
 
 def _finished(hub: Hub, user: str, name: str) -> float:
-    """Return when a person finished a chunk, in seconds since 1970, or infinity."""
+    """Return when a person answered a chunk, in seconds since 1970, or infinity."""
     with contextlib.suppress(OSError):
+        if hub.has_skipped(user, name):
+            return float("inf")
         return (hub.folder / "people" / user / f"{name}.done").stat().st_mtime
     return float("inf")
 

@@ -2,7 +2,9 @@
 
 ``claims/NAME/SLOT`` (1, 2, 3 …) takes one of the chunk's places, ``people/USER/NAME`` then
 tells the person's own commands; ``people/USER/NAME.done`` and ``earlier/USER/NAME``, of the same
-form, close the claim. All are created exclusively, which decides every race. Standard library only.
+form, close the claim; with ``NAME.skipped`` beside ``NAME.done`` it is that of a person who could
+see nothing of the chunk. All are created exclusively, which decides every race. Standard library
+only.
 """
 
 from __future__ import annotations
@@ -93,14 +95,15 @@ def read_claim(path: str | Path, owner: int | None = None) -> Claim:
 
 
 def ends(hub: Hub, name: str, claim: Claim) -> float:
-    """Return until when a claim takes up one of the chunk's places; once finished, for good."""
+    """Return until when a claim takes up one of the chunk's places; once answered, for good."""
     if claim.user == hub.expert:  # whose labels are no votes
         return 0
-    if hub.has_finished(claim.user, name):
+    # who skipped all of it is no labeler of it, and keeps nobody out for longer than who is away
+    if hub.has_finished(claim.user, name) and not hub.has_skipped(claim.user, name):
         return math.inf
     return claim.time + hub.rules.claim_expiry_days * 86400
 
 
 def is_live(hub: Hub, name: str, claim: Claim) -> bool:
-    """Tell whether a claim takes up one of the chunk's places: it is recent, or was finished."""
+    """Tell whether a claim takes up one of the chunk's places: it is recent, or was answered."""
     return ends(hub, name, claim) > time.time()

@@ -238,6 +238,10 @@ class Hub:
         paths = (f"people/{user}/{name}.done", f"earlier/{user}/{name}")
         return any(os.path.exists(os.path.join(self.folder, path)) for path in paths)
 
+    def has_skipped(self, user: str, name: str) -> bool:
+        """Tell whether a person dealt with all of a chunk and could see none of it."""
+        return os.path.exists(os.path.join(self.folder, f"people/{user}/{name}.skipped"))
+
     def open_claims(self, name: str) -> None:
         """Make the folder that a chunk's claims go into."""
         make_folder(self.folder / "claims" / name, MODES["claims"])

@@ -14,9 +14,9 @@ which each upload gets, all is done anew from ``incoming/FILE``; from then on th
 the two, but for rows that were rejected for a reason that holds no longer.
 
 In ``people/USER/``, ``NAME.TIME`` lists the Object IDs of a chunk that the upload of that TIME
-dealt with, and ``NAME.done`` closes the claim when nothing is left. The expert's uploads go the
-same way through the folders of the same names in ``expert/``, which nobody else can read. Standard
-library only.
+dealt with, and ``NAME.done`` closes the claim when nothing is left; ``NAME.skipped`` is beside it
+as long as no label is among that. The expert's uploads go the same way through the folders of the
+same names in ``expert/``, which nobody else can read. Standard library only.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from typing import NamedTuple
 
 import disk
 import labelfile
+import labels
 import stamps
 from cluster import claims, verified
 from cluster.collect import read_agreement
@@ -353,10 +354,15 @@ def _close_claims(given: _Given, name: str, good: list[labelfile.Row]) -> None:
     """Note what these rows dealt with, and close the claims on chunks of which nothing is left."""
     hub, person = given.hub, given.hub.person(given.user)
     dealt: dict[str, set[str]] = {}
+    labelled = set()
     for row in good:
         found = given.find(row.objid, row.metadata_stamp)
         if found is not None:
             dealt.setdefault(found.chunk, set()).add(row.objid)
+            if row.action != labels.SKIPPED:
+                labelled.add(found.chunk)
+    for chunk in labelled:
+        (person / f"{chunk}.skipped").unlink(missing_ok=True)
     for chunk in dealt.keys() & given.open:
         left = set(hub.objids(chunk)) - dealt[chunk]
         match = UPLOAD.fullmatch(name)
@@ -367,5 +373,13 @@ def _close_claims(given: _Given, name: str, good: list[labelfile.Row]) -> None:
             for path in person.glob(f"{chunk}.[0-9]*"):
                 left -= set(read(path).decode("utf-8", "replace").split())
         if not left:
-            with contextlib.suppress(FileExistsError):
-                disk.create(person / f"{chunk}.done", claims.line(given.user))
+            seen = chunk in labelled or _has_label(hub, given.user, chunk)
+            for end in (() if seen else ("skipped",)) + ("done",):
+                with contextlib.suppress(FileExistsError):
+                    disk.create(person / f"{chunk}.{end}", claims.line(given.user))
+
+
+def _has_label(hub: Hub, user: str, chunk: str) -> bool:
+    rows, stamp = verified.rows_of(hub, user), stamps.metadata_stamp(chunk)
+    found = filter(None, map(rows.get, hub.objids(chunk)))
+    return any(row.action != labels.SKIPPED and row.metadata_stamp == stamp for row in found)

@@ -36,6 +36,7 @@ def run(folder: str | os.PathLike[str]) -> int:
     rows = gather(hub)
     done, out = Counter[str](), Counter[str]()
     given = Counter(user for (user, _), row in rows.items() if row.action != labels.SKIPPED)
+    skipping = {user for (user, _), row in rows.items() if row.action == labels.SKIPPED}
     now = time.time()
     pace = _pace(rows, now)
     lines: list[Sequence[str]] = [
@@ -52,10 +53,12 @@ def run(folder: str | os.PathLike[str]) -> int:
         with contextlib.suppress(OSError):  # who closes their folder hides their own work alone
             claimed, finished = (listed & names for listed in hub.claimed(user))
         held = claimed - finished
-        done.update(finished)
-        for name in held:
+        unseen = {n for n in finished if hub.has_skipped(user, n)} if user in skipping else set()
+        done.update(finished - unseen)
+        for name in held | unseen:
             with contextlib.suppress(OSError):
-                out[name] += is_live(hub, name, read_claim(person / name, hub.owner))
+                live = is_live(hub, name, read_claim(person / name, hub.owner))
+                (out if name in held else done)[name] += live
         counts = map(str, (given[user], _rate(pace.by_user[user]), len(held), len(finished)))
         last = pace.last.get(user, 0.0)
         with contextlib.suppress(OSError):  # of earlier tables there are labels alone

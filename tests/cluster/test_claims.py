@@ -88,6 +88,45 @@ def test_a_finished_claim_does_not_expire(hub):
     assert given(hub, "dan") == SECOND
 
 
+def test_who_could_only_skip_a_chunk_is_no_labeler_of_it(hub):
+    """Where as many people as it takes had a screen that shows nothing, nobody was asked again."""
+    setting(hub, "labelers", 1)
+    one, two = Hub(hub).objids(FIRST)
+    assert given(hub, "ann") == FIRST
+    send(hub, [row(one, "Skipped")], "ann", "2026-01-02_00-00-00")
+    send(hub, [row(two, "Skipped")], "ann", "2026-01-02_00-00-01")
+    assert given(hub, "ann") == SECOND, "not the same again"
+    assert given(hub, "bob") == THIRD, "it is ann's as long as a claim lasts"
+    for path in ((hub / "claims" / FIRST / "1"), (hub / "people" / "ann" / FIRST)):
+        age(path, 15)
+    told = run(hub, "status").stdout
+    assert told.startswith("chunks   4: 0 complete, 2 with labelers, 2 need more people"), told
+    assert given(hub, "cec") == FIRST
+    assert given(hub, "dan") == FOURTH
+    send(hub, [row(one), row(two)], "cec")
+    told = run(hub, "status").stdout
+    assert told.startswith("chunks   4: 1 complete, 3 with labelers, 0 need more people"), told
+    done = run(hub, "check")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_label_that_comes_later_makes_a_labeler_of_who_skipped_a_chunk(hub):
+    setting(hub, "labelers", 1)
+    one, two = Hub(hub).objids(FIRST)
+    given(hub, "ann")
+    send(hub, [row(one, "Skipped"), row(two, "Skipped")], "ann", "2026-01-02_00-00-00")
+    send(hub, [row(two)], "ann", "2026-01-02_00-00-01")
+    for path in ((hub / "claims" / FIRST / "1"), (hub / "people" / "ann" / FIRST)):
+        age(path, 15)
+    assert given(hub, "bob") == SECOND
+    one, two = Hub(hub).objids(SECOND)
+    send(hub, [row(one)], "bob", "2026-01-02_00-00-00")
+    send(hub, [row(two, "Skipped")], "bob", "2026-01-02_00-00-01")
+    for path in ((hub / "claims" / SECOND / "1"), (hub / "people" / "bob" / SECOND)):
+        age(path, 15)
+    assert given(hub, "cec") == THIRD, "a label in an earlier upload counts too"
+
+
 def test_a_crash_between_the_two_files_of_a_claim_heals(hub):
     (hub / "claims" / FIRST / "1").write_text(f"alice {now()}\n")
     assert [given(hub, user) for user in ("ann", "bob", "cec")] == [FIRST, FIRST, SECOND]
