@@ -136,12 +136,14 @@ def test_status_takes_no_notice_of_what_a_gold_chunk_gets_beyond_its_need(hub):
 
 
 def test_status_lists_who_has_labels_but_no_folder_and_leaves_the_idle_expert_out(hub):
-    text = "\n".join([",".join([*labelfile.COLUMNS, "USER"]), ",".join([*row("5"), "zoe"]), ""])
+    earlier = row("6", time="2026-01-01T03:04:05.678Z")
+    lines = [*labelfile.COLUMNS, "USER"], [*row("5"), "zoe"], [*earlier, "zoe"]
+    text = "\n".join([*map(",".join, lines), ""])
     (hub / "verified" / "zoe--2026-01-03_00-00-00.csv").write_text(text)
     Hub(hub).person(pwd.getpwuid(os.getuid()).pw_name)
     names = [line.split("  ")[0] for line in status_of(hub)]
     assert names[3:5] == ["person", "zoe"]
-    assert status_of(hub)[4].split() == ["zoe", "1", "0", "0", "0", "2026-01-02", "03:04"]
+    assert status_of(hub)[4].split() == ["zoe", "2", "0", "0", "0", "2026-01-02", "03:04"]
     assert pwd.getpwuid(os.getuid()).pw_name not in names
 
 

@@ -5,6 +5,7 @@ from onscreen import SHADES, await_shades, plain_triplets, tap
 
 import labelfile
 from session import skips
+from session.folder import Folder, Record
 
 
 def spoilt(objids, among):
@@ -94,6 +95,18 @@ def test_incomplete_triplets_beside_whole_ones_stop_nothing(desk, tmp_path):
     subject.pump(lambda: subject.session._begun)
     subject.label("Good")
     assert len(written(tmp_path)) == 1 + 7 and not subject.session.skips.stopped
+
+
+def test_what_is_not_the_stamps_fault_is_told_once_and_nothing_goes_on_from_there(tmp_path):
+    said = []
+    subject = skips.Skips(Record(Folder(tmp_path / "data", "ann")), said.append)
+    subject.add({"1": "damaged"}, "x")
+    for _ in range(2):
+        subject.stop("Pillow is broken.")
+        assert not subject.go_on() and subject.stopped == "Pillow is broken."
+        subject.shown()
+        subject.ended()
+    assert said[1:] == ["Pillow is broken."] and not written(tmp_path), "1 may be a good one"
 
 
 def broken_numpy(folder):

@@ -49,6 +49,10 @@ def test_forward_goes_as_far_as_pages_were_seen(start, hub):
     program.screen.key("Right")
     # a page that was left long ago has to be read anew, and is blank until then
     wait_until(lambda: program.stamps_on_screen() == newest, what="the newest page")
+    for _ in range(2):
+        program.page_turns(lambda: program.screen.key("BackSpace"))
+    program.screen.key("End")
+    wait_until(lambda: program.stamps_on_screen() == newest, what="the newest page")
     assert program.label("4").objid not in [row.objid for row in program.rows()[:3]]
 
 
