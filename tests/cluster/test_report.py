@@ -462,6 +462,25 @@ def test_no_comment_or_name_becomes_markup(campaign, tmp_path, capsys):
     assert "Labels and labelers of <script>alert(2)<" in found.texts
 
 
+def test_what_the_page_shows_of_comments_and_opens_for_pictures_is_bounded(
+    campaign, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(page, "_SAID", 0)
+    monkeypatch.setattr(page, "_SLOTS", 0)
+    found = check_page(written(campaign[0], tmp_path, capsys)[0])
+    assert HOSTILE not in found.texts and "and 1 comment more" in found.texts
+    assert not found.images() and "No picture" in found.texts
+
+
+def test_the_comment_of_who_stands_alone_comes_first(campaign):
+    hub, _, (objid, *_) = campaign
+    said = [(user, labelfile.Row(objid, "Good", f"of {user}")) for user in ("alice", "bob")]
+    findings = finding.find(Hub(hub))._replace(said={objid: said})
+    case = finding.Case(objid, "bob", "Good", "Marginal", 0.97, "Good", 0.03)
+    comments = [quote.text for quote in page._case(case, findings, {}).iter("q")]
+    assert comments == ["of bob", "of alice"]
+
+
 def test_the_page_is_its_owners_alone_whatever_was_there(campaign, tmp_path, capsys):
     file = tmp_path / "report.html"
     file.write_text("old")
