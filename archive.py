@@ -49,7 +49,8 @@ class _Unzipped(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         while True:
             data = self._zipped.decompress(self._packed, len(buffer))
-            self._packed = self._zipped.unconsumed_tail
+            # behind the end of a part it is unused_data that counts, and the tail may say the same
+            self._packed = b"" if self._zipped.eof else self._zipped.unconsumed_tail
             if data:
                 self._left -= len(data)
                 if self._left < 0:

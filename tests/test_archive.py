@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import os
 import random
 import subprocess
@@ -110,6 +111,16 @@ def test_parts_of_gzip_and_zeros_between_and_behind_them_are_read(tmp_path):
     assert contents(path) == [("srch1.gif", gif(1)), ("temp1.gif", gif(2))]
 
 
+def test_parts_of_gzip_that_are_larger_than_what_is_read_at_once_are_read_once(tmp_path):
+    """What follows such a part came twice, and after the next one four times."""
+    large = random.Random(1).randbytes(9) * 20_000
+    path = tarball(tmp_path / "a.tar.gz", {f"srch{n}.gif": large for n in range(9)})
+    data = gzip.decompress(path.read_bytes())
+    parts = [gzip.compress(data[at : at + 100_000]) for at in range(0, len(data), 100_000)]
+    path.write_bytes(b"".join(parts))
+    assert len(parts) > 10 and contents(path) == [(f"srch{n}.gif", large) for n in range(9)]
+
+
 def test_a_pipe_does_not_keep_anybody_waiting(tmp_path):
     path = tmp_path / "a.tar.gz"
     os.mkfifo(path)
@@ -118,9 +129,15 @@ def test_a_pipe_does_not_keep_anybody_waiting(tmp_path):
 
 
 def unpacked(path, blocks):
-    with gzip.open(path, "wb", compresslevel=1) as file:
-        for block in blocks:
-            file.write(block)
+    """Pack blocks one behind the other; those of a MiB are parts of their own, packed once each."""
+    with path.open("wb") as file:
+        for large, some in itertools.groupby(blocks, lambda block: len(block) >= 1 << 20):
+            if large:
+                some = list(some)
+                parts = {block: gzip.compress(block, 1) for block in set(some)}
+                file.writelines(map(parts.get, some))
+            else:
+                file.write(gzip.compress(b"".join(some), 1))
 
 
 def pax(record):
@@ -130,11 +147,11 @@ def pax(record):
 BOMBS = {
     "a large member": lambda: [header("a", 3 << 30), *[bytes(1 << 20)] * 300],
     "a size without an end": lambda: [header("srch1.gif", 1 << 62), *[bytes(1 << 20)] * 300],
-    "empty members": lambda: [header("a", 0)] * 500_000,
+    "empty members": lambda: [header("a", 0)] * 200_000,
     "empty stamps": lambda: [header(f"srch{n}.gif", 0) for n in range(25_000)],
     "a long name": lambda: [header("a", 250 << 20, b"L"), *[b"a" * (1 << 20)] * 250],
     "an extended header": lambda: [header("a", 250 << 20, b"x"), *[b"a" * (1 << 20)] * 250],
-    "many extended headers": lambda: [pax({f"a{n}": "b" for n in range(500)})] * 20_000,
+    "many extended headers": lambda: [pax({f"a{n}": "b" for n in range(500)})] * 9_000,
     "digits in an extended header": lambda: [pax({"size": "9" * 7000}), header("srch1.gif", 1)],
     "a sparse file": lambda: [header("srch1.gif", 0, b"S")] * 300,
     "a sparse file of another kind": lambda: [
