@@ -460,6 +460,8 @@ def test_no_comment_or_name_becomes_markup(campaign, tmp_path, capsys):
     assert name in found.texts
     assert "<script" not in text and "onerror=alert" not in re.sub(r"&lt;.*?&gt;", "", text)
     assert "Labels and labelers of <script>alert(2)<" in found.texts
+    nameless = odd.rename(odd.with_name("\udcff"))  # a byte that is no UTF-8
+    assert b"labelers of ?" in page.render(finding.find(Hub(nameless)))
 
 
 def test_what_the_page_shows_of_comments_and_opens_for_pictures_is_bounded(
