@@ -11,7 +11,7 @@ import stamps
 from look import Look
 from session import supply
 from session.folder import Folder
-from session.settings import Settings, stored
+from session.settings import SessionError, Settings, stored
 from session.sync import Sync
 
 
@@ -125,3 +125,25 @@ def test_hub_and_user_are_remembered_once_the_hub_has_answered(tmp_path, hub):
     (hub / "real-hub").rename(script)
     assert subject._call("fetch")[0] == 0
     assert stored(data / "settings.ini") == given and not sync.forgets
+
+
+def test_what_is_done_before_the_hub_is_asked_says_how_far_it_is_and_why_not(tmp_path):
+    data, got = tmp_path / "data", []
+    sync = Sync(Settings(data, data, "no hub", "ann", "none", "", False, 0))
+
+    def before(tell):
+        tell("making 2 of 3")
+        raise SessionError("the disk is full")
+
+    nothing = [lambda *_: None] * 4
+    subject = supply.Supply(
+        sync, Folder(data, "ann"), None, lambda *call: got.append(call), *nothing, before=before
+    )
+    subject._fetch()
+    assert got == [(subject._preparing, "making 2 of 3"), (subject._fetched, 1, "the disk is full")]
+
+
+def test_a_command_is_heard_line_by_line(tmp_path):
+    sync, heard = Sync(Settings(tmp_path, tmp_path, "no hub", "ann", "none", "", False, 0)), []
+    assert sync.run(["printf", "1\\n2\\nhalf a line"], 10, heard=heard.append) == (0, "half a line")
+    assert heard[-1] == "2" and set(heard) <= {"1", "2"}
