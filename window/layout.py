@@ -134,7 +134,10 @@ class Layout(NamedTuple):
     @property
     def prompt(self) -> Box:
         """Return where a comment is asked for: a sentence, below it a line to type in, and more."""
-        return self.hint._replace(height=min(self.hint.height, PROMPT * self.unit))
+        height = min(self.hint.height, PROMPT * self.unit)
+        if self.strip and height > self.strip.y - self.hint.y:  # that is covered whole, or not
+            height = self.strip.y + self.strip.height - self.hint.y
+        return self.hint._replace(height=height)
 
 
 def fit(width: int, height: int) -> Layout:

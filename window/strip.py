@@ -101,7 +101,9 @@ class Strip:
     @property
     def side(self) -> int:
         """Return how large a picture is, in screen pixels."""
-        return int(self._box.height - 1.4 * self._unit) if self._box else 4 * self._unit
+        if not self._box:
+            return 4 * self._unit
+        return min(int(self._box.height - 1.4 * self._unit), self._width)
 
     @property
     def _width(self) -> int:
