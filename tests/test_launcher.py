@@ -103,6 +103,9 @@ def test_a_fresh_clone_sets_itself_up_and_shows_practice_stamps(
         program = pexpect.spawn(
             "/usr/bin/env", [str(clone / "ArtifactSpy")], env=env, cwd="/", timeout=120
         )
+        wait_until(lambda: screen.window("ArtifactSpy"), 120, what="the question")
+        screen.point(600, 500)
+        screen.key("Return")  # practise
         program.expect_exact("To label for the survey: ./ArtifactSpy --user NAME")
         assert (b"Setting up, this once" in program.before) == (start == 1)
         wait_until(lambda: screen.window("ArtifactSpy: practice"), 30)
