@@ -53,8 +53,7 @@ class Comment:
         self._terminal = None
         if has_terminal():
             self._terminal = _Terminal(root, tell, _prompt(objid, offered), self._typed)
-        self._line = _Line(root, objid, offered, self._terminal is not None, self._end)
-        self._line.arrange(fit)
+        self._line = _Line(root, fit, objid, offered, self._terminal is not None, self._end)
 
     def arrange(self, fit: Layout) -> None:
         """Take the place that a layout gives."""
@@ -148,6 +147,7 @@ class _Line(tk.Frame):
     def __init__(
         self,
         root: tk.Tk,
+        fit: Layout,
         objid: str,
         offered: Sequence[str],
         elsewhere: bool,
@@ -167,6 +167,8 @@ class _Line(tk.Frame):
         self._offers = [(text, self._offer(text, take)) for text in offered]
         self._before = root.focus_lastfor() or root
         self._edited("")
+        self.arrange(fit)
+        self.update_idletasks()  # only what is there can have the focus: no letter must be lost
         self._entry.focus_set()
 
     def _make_entry(self, root: tk.Tk) -> tk.Entry:

@@ -546,6 +546,17 @@ def corners(widget):
     return x, y, x + widget.winfo_width(), y + widget.winfo_height()
 
 
+def test_the_text_has_the_focus_before_the_next_key_can_come(root):
+    """A letter that was typed at once went to the window, and was lost."""
+    fonts, fit = Fonts(root), layout.fit(*layout.SMALLEST)
+    fonts.resize(fit.unit)
+    root.update()
+    asked = Comment(root, fit, print, "1", [], print)
+    assert root.focus_lastfor().winfo_class() == "Entry"
+    asked.cancel()
+    assert root.focus_lastfor() == root
+
+
 def test_a_refusal_is_seen_whole_in_the_smallest_window(root):
     fonts, fit = Fonts(root), layout.fit(*layout.SMALLEST)
     root.geometry("{}x{}".format(*layout.SMALLEST))
