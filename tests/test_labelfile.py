@@ -193,6 +193,16 @@ def test_columns_are_found_by_their_names(tmp_path):
     assert labelfile.latest([path], {"7"}) == {"7": row}
 
 
+def test_a_file_that_is_being_written_is_its_owners_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        file = labelfile.LabelFile(tmp_path, "rob")
+    finally:
+        os.umask(before)
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    file.close()
+
+
 def test_what_cannot_be_read_is_kept_for_its_owner_alone(tmp_path):
     rows, torn = settle(tmp_path, HEADER + b"8,Go\n" + LINES[0] + bytes(40) + b"\n\xff,x\n")
     assert [row.objid for row in rows] == ["7"]

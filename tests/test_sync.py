@@ -5,6 +5,7 @@ import gzip
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -393,6 +394,32 @@ def test_what_was_sent_is_not_replaced_by_other_labels_of_that_name(sync, tmp_pa
     assert sync("upload").returncode == 0
     sent = list((tmp_path / "data" / "labels" / "sent").glob("*.csv"))
     assert len(sent) == 2 and verified(hub) == {"101": "Good", "102": "Good"}
+
+
+def test_the_realm_is_the_hosts_domain_in_capitals_unless_one_is_set(tmp_path):
+    for name in ("sync.sh", "ticket.sh"):  # without a site.ini
+        shutil.copy(ROOT / name, tmp_path)
+
+    def ticket(host, realm=""):
+        known = {"HUB": f"{host}:/hub", "USER": "ann", "REALM": realm}
+        done = subprocess.run(
+            ["sh", tmp_path / "sync.sh", "status"],
+            env={
+                **{"PATH": os.environ["PATH"], "KRB5_CONFIG": os.devnull},
+                **{f"ARTIFACTSPY_{name}": value for name, value in known.items()},
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [line for line in done.stdout.splitlines() if line.startswith("ticket")]
+
+    (line,) = ticket("login.example.org")
+    assert line.startswith("ticket   none for ann@EXAMPLE.ORG: ")
+    (line,) = ticket("login.example.org", "Other.Org")
+    assert line.startswith("ticket   none for ann@Other.Org: ")
+    for host in ("login", "192.0.2.7", "[2001:db8::1]"):
+        assert not ticket(host), "it is in no domain"
 
 
 def test_status_lists_what_could_not_be_read(sync, tmp_path):

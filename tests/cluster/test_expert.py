@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 
+import pytest
 from hubs import (
     FIRST,
     FOURTH,
@@ -33,6 +34,7 @@ from hubs import (
     upload,
 )
 
+import disk
 import stamps
 from cluster import chunks, claims, consensus, handout, review, verified
 from cluster import receive as receiving
@@ -200,6 +202,23 @@ def test_a_review_chunk_that_was_not_finished_when_the_power_went_does_not_exist
     (hub / "expert" / "votes").mkdir()
     assert wanted(hub) == again
     assert len(rows_of(hub / "expert" / "votes" / f"{again}.csv")) > 1
+
+
+def test_a_review_chunk_is_there_when_all_of_it_is(hub, monkeypatch):
+    everyone(hub, {"ann": {"1": "Unsure"}})
+    write, written = disk.write_whole, []
+
+    def then_the_power_goes(path, *more):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, *more)
+
+    monkeypatch.setattr(disk, "write_whole", then_the_power_goes)
+    with pytest.raises(KeyboardInterrupt):
+        wanted(hub)
+    monkeypatch.undo()
+    assert "1" in of(hub, wanted(hub))
 
 
 def test_two_laptops_that_ask_at_once_get_one_review_chunk(hub, monkeypatch):

@@ -22,8 +22,8 @@ from PIL import Image
 import labelfile
 import labels
 import stamps
+from cluster import consensus, handout, page, receive, report
 from cluster import findings as finding
-from cluster import handout, page, receive, report
 from cluster import votes as voting
 from cluster.add import run as add
 from cluster.hub import Hub, HubError, account_name
@@ -234,14 +234,14 @@ def test_the_slip_of_a_good_labeler_comes_before_a_guesser(monkeypatch):
 
 
 def test_the_expert_is_held_against_the_votes_alone(monkeypatch):
-    monkeypatch.setattr(finding, "CONFIDENT", 0.85)
+    monkeypatch.setattr(finding, "CONFIDENT", 0.8)
     votes, consensus = by_hand(
         [(0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 1, 1), (3, 0, 0)],
         [GOOD_EYE, FAIR_EYE],
         expert=[(0, 1), (1, 0), (2, 1), (3, 1)],
     )
     found = finding._overruled(consensus, finding._by_votes(votes, consensus)[1], ("Good", "Bad"))
-    # .9 x .6 against .2 x .4; of 2 nobody is sure, and 3 is one person's word
+    # .9 x .6 against .2 x .4; of 2 nobody is sure, and 3 is one person's word, though .9 to .2
     assert [(case.objid, case.user, case.answer, case.label) for case in found] == [
         ("0", "", "Bad", "Good")
     ]
@@ -280,6 +280,35 @@ def test_uncertain_are_those_with_two_answers_that_the_expert_left(campaign):
     (case,) = finding.find(Hub(hub)).uncertain
     assert {case.label, case.other} == {"Good", "Marginal"}
     assert case.posterior >= case.rest > 0.01
+    assert plain[3] in take(hub, None, expert=True)
+    send(hub, EXPERT, said(plain[3:], "Unsure"), minute=32)
+    assert finding.find(Hub(hub)).uncertain == [], "the expert does not know better"
+
+
+def test_no_more_than_some_uncertain_ones_are_shown(monkeypatch):
+    rows = {
+        (user, objid): labelfile.Row(objid, action)
+        for user, action in (("ann", "Good"), ("bob", "Other"))
+        for objid in "123"
+    }
+    found = consensus.weigh(voting.of_rows(rows), {})
+    monkeypatch.setattr(finding, "CASES", 2)
+    cases = finding._uncertain(found, {}, dict.fromkeys("123", 2))
+    assert [case.objid for case in cases] == ["1", "2"]
+
+
+def test_people_come_in_the_order_of_what_is_sure_of_them():
+    truth = dict.fromkeys(map(str, range(16)), "Good")
+    time = "2026-01-02T03:04:05.000Z"
+    rows = {
+        ("ann", objid): labelfile.Row(objid, "Other" if int(objid) % 2 else "Good", time=time)
+        for objid in truth
+    }
+    rows |= {("bob", objid): labelfile.Row(objid, "Good", time=time) for objid in [*truth][:6]}
+    votes = voting.of_rows(rows)
+    people = finding._persons(rows, truth, votes, np.full((len(votes.item), K), np.nan))
+    # 6 of 6 begin at 61 %, 8 of 16 at 28 %
+    assert [(person.user, person.right) for person in people] == [("bob", 6), ("ann", 8)]
 
 
 def test_labels_of_the_expert_in_a_review_score_nobody(campaign):
