@@ -9,6 +9,7 @@ import tarfile
 import pytest
 from conftest import ROOT, tarball, triplets
 
+import archive
 import stamps
 
 
@@ -28,6 +29,58 @@ def test_a_19_digit_id_stays_text(tmp_path):
     objid = "2381234567890123457"
     chunk = stamps.Chunk(tarball(tmp_path / "a.tar.gz", triplets([objid])))
     assert chunk.objids == [objid]
+
+
+def test_an_object_id_has_up_to_32_digits_of_ascii():
+    assert stamps.parse_name(f"srch{'1' * 32}.gif") == ("srch", "1" * 32, ".gif")
+    assert stamps.parse_name(f"srch{'1' * 33}.gif") is stamps.parse_name("srch٣.gif") is None
+
+
+def test_of_stamps_of_one_name_the_first_counts(tmp_path):
+    names = ["srch1.gif", "srch1.gif", "temp1.gif", "diff1.gif", "srch1.gif", "diff1.gif"]
+    names += ["temp1.gif", "srch2.gif", "temp2.gif", "diff2.gif"]
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz") as packed:
+        for number, name in enumerate(names):
+            entry = tarfile.TarInfo(name)
+            entry.size = 1
+            packed.addfile(entry, io.BytesIO(b"%d" % number))
+    chunk = stamps.Chunk(path)
+    assert chunk.objids == ["1", "2"] and not chunk.incomplete
+    assert {kind: part.data for kind, part in chunk.encoded("1").items()} == {
+        "srch": b"0",
+        "temp": b"2",
+        "diff": b"3",
+    }
+
+
+def test_a_triplet_is_of_one_suffix_where_there_are_three_of_it(tmp_path):
+    mixed = dict.fromkeys(("srch2.png", "temp2.gif", "diff2.gif"), b"x")
+    members = {"srch1.png": b"x", **triplets([1]), **mixed}
+    chunk = stamps.Chunk(tarball(tmp_path / "a.tar.gz", members))
+    suffixes = [[part.suffix for part in chunk.encoded(objid).values()] for objid in "12"]
+    assert suffixes == [[".gif"] * 3, [".png", ".gif", ".gif"]]
+
+
+def test_a_stamp_that_is_too_large_costs_its_detection_alone(tmp_path, monkeypatch):
+    members = {**triplets([1, 2]), "batch/temp1.gif": bytes(10_000)}
+    monkeypatch.setattr(archive, "MEMBER_LIMIT", 9_999)
+    chunk = stamps.Chunk(tarball(tmp_path / "a.tar.gz", members))
+    assert chunk.objids == ["2"] and list(chunk.incomplete) == ["1"]
+    assert chunk.incomplete["1"].startswith("temp larger than ")
+
+
+def test_what_is_no_longer_in_a_chunk_that_is_read_again_is_gone(tmp_path):
+    chunk = stamps.Chunk(tarball(tmp_path / "a.tar.gz", triplets([1, 2])))
+    chunk.forget()
+    assert len(chunk.encoded("1")) == 3
+    chunk.forget()
+    tarball(chunk.path, triplets([2]))
+    with pytest.raises(stamps.GoneError, match="it has changed"):
+        chunk.encoded("1")
+    chunk.path.write_bytes(chunk.path.read_bytes()[:100])
+    with pytest.raises(stamps.GoneError, match="it ends too early"):
+        chunk.encoded("1")
 
 
 def test_nothing_is_unpacked_to_disk(tmp_path):
@@ -77,15 +130,15 @@ def test_an_archive_without_stamps_is_no_error(tmp_path):
 
 def test_what_is_no_regular_stamp_is_passed_over(tmp_path):
     path = tmp_path / "a.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, "w:gz") as packed:
         for kind, number in (("srch", tarfile.SYMTYPE), ("temp", tarfile.LNKTYPE)):
             link = tarfile.TarInfo(f"{kind}1.gif")
             link.type, link.linkname = number, "/etc/passwd"
-            archive.addfile(link)
+            packed.addfile(link)
         for name in ("diff1.gif", "../../srch2.gif", "srch٣.gif", "srch4.exe", "diff1.gif"):
             entry = tarfile.TarInfo(name)
             entry.size = 4
-            archive.addfile(entry, io.BytesIO(b"data"))
+            packed.addfile(entry, io.BytesIO(b"data"))
     chunk = stamps.Chunk(path)
     assert chunk.objids == [] and set(chunk.incomplete) == {"1", "2"}
 

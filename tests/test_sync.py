@@ -279,6 +279,14 @@ def test_what_an_evil_hub_answers_never_becomes_a_path(sync, tmp_path, hub):
     assert not (tmp_path / "x").exists()
 
 
+def test_what_a_hub_says_of_another_file_acknowledges_none(sync, tmp_path, hub):
+    path = label_file(tmp_path, ("101", "Good"))
+    other = path.name.replace("ann", "bob")
+    (hub / "hub").write_text(f"#!/bin/sh\necho 'artifactspy-1 received {other} 1 0'\n")
+    assert sync("upload").returncode != 0 and path.exists()
+    assert not list((tmp_path / "data" / "labels" / "sent").iterdir())
+
+
 @pytest.mark.parametrize(
     "rows",
     [
