@@ -5,7 +5,7 @@ from conftest import put
 from onscreen import SHADES, await_shades, pass_time, plain_triplets
 
 import labels
-from window.presses import AQUA, meaning
+from window.presses import AQUA, meaning, shifted_digit
 from window.window import GUARD
 
 KEYBOARDS = {
@@ -113,3 +113,18 @@ def test_on_macos_it_is_the_virtual_key_that_has_a_place(bits):
     assert meaning("z", "\x1a", 6 << bits | 0x1A, 0x04, True) == ""  # with Control
     assert meaning("exclamdown", "¡", 18 << bits | ord("¡"), 0x10, True) == "exclamdown"
     assert sorted(AQUA.values()) == sorted("1234567890abcdefghijklmnopqrstuvwxyz,.")
+
+
+@pytest.mark.parametrize(
+    "press, digit",
+    [
+        ((10, 1), "1"),
+        ((17, 1 | 2), "8"),  # and Caps Lock
+        ((10, 0), ""),
+        ((10, 1 | 4), ""),  # with Control
+        ((24, 1), ""),  # q
+        ((18 << 24 | ord("!"), 1, True), "1"),
+    ],
+)
+def test_shift_with_a_key_of_the_digit_row_is_told_apart(press, digit):
+    assert shifted_digit(*press) == digit
