@@ -125,6 +125,7 @@ def guide(root: tk.Tk, fit: layout.Layout) -> None:
     Guide(root, "", fit, keys.for_help())
 
 
+SIZE = 1280, 800  # in which everything has a place
 PARTS = {
     "view": ViewAlone,
     **{part.__name__: part for part in (panel, button, lines, strip, ending, comment, guide)},
@@ -137,9 +138,9 @@ def main() -> None:
         sys.exit(f"python3 -m window PART: one of {', '.join(PARTS)}")
     root = open_display()
     root.title(f"ArtifactSpy: {sys.argv[1]}")
-    root.geometry("{}x{}".format(*layout.FIRST))
+    root.geometry("{}x{}".format(*SIZE))
     root.configure(background=GROUND)
-    fonts, fit = Fonts(root), layout.fit(*layout.FIRST)
+    fonts, fit = Fonts(root), layout.fit(*SIZE)
     fonts.resize(fit.unit)
     root.update()  # Help opens beside a window that is there
     kept = PARTS[sys.argv[1]](root, fit)  # Tk forgets a picture that nobody in Python holds

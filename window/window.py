@@ -231,6 +231,8 @@ class Window:
 
     def _ask(self, objid: str, name: str) -> None:
         assert self._layout  # there is a picture
+        if self._guide and self._guide.winfo_exists():  # it may lie where one is asked
+            self._guide.close()
         self._comment = comment.Comment(
             self.root,
             self._layout,

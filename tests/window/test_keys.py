@@ -145,7 +145,7 @@ def test_space_gives_no_label_where_tab_has_been_and_enter_does(begin, tmp_path)
     tap(program, "m")
     await_look(program, path, Look())
     pass_time(GUARD)
-    for _ in range(2 + len(keys.TOOLS) + 1):
+    for _ in range(len(keys.TOOLS) + 1):
         tap(program, "Tab")
     program.screen.key("space", up=False)
     await_look(program, path, Look(smooth=True))

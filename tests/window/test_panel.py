@@ -143,7 +143,7 @@ def test_a_line_that_is_too_long_is_shortened_to_its_place(root):
         shown.arrange(fit)
         shown.show_objid("1", text)
         root.update()
-        texts = [w for w in root.winfo_children() if isinstance(w, tk.Label)]
+        texts = [w for w in root.winfo_children() if w.winfo_class() == "Label"]
         (facts,) = [w for w in texts if "airmass" in w.cget("text")]
         said = facts.cget("text")
         assert said.endswith("…") and text.startswith(said[:-1].rstrip()) and len(said) > 20

@@ -1,5 +1,6 @@
 """The strip of the latest labels: small pictures, and each of them a click away."""
 
+import pytest
 from conftest import KINDS, wait_until
 from onscreen import (
     SHADES,
@@ -20,11 +21,26 @@ from window.strip import COUNT, KEPT, Thumbnails
 NAMES = {"1": "Bad Subtraction", "5": "Marginal", "6": "Good", "7": "Unsure"}
 
 
+@pytest.fixture
+def begin(begin):
+    """Start the program in a window that has room for the strip."""
+
+    def large(*words, size=(1280, 800)):
+        program = begin(*words)
+        program.width, program.height = size
+        program.screen.resize(program.window, *size)
+        program.screen.point(program.width // 2, program.height - 3)
+        await_shades(program, SHADES)
+        return program
+
+    return large
+
+
 def place(program, i):
     """Return where a small picture is: left, top, right and bottom."""
     fit = fit_of(program)
     left = fit.strip.x + i * (fit.strip.width + fit.unit) // COUNT
-    side = fit.strip.height - 1.4 * fit.unit
+    side = min(fit.strip.height - 1.4 * fit.unit, (fit.strip.width + fit.unit) // COUNT - fit.unit)
     return int(left), int(fit.strip.y), int(left + side), int(fit.strip.y + side)
 
 
@@ -111,11 +127,7 @@ def test_the_strip_holds_the_last_eight_and_follows_who_goes_back_further(begin)
 
 
 def test_where_there_is_no_room_there_is_no_strip_and_all_else_works(begin):
-    program = begin(plain_triplets(3))
-    program.width, program.height = 800, 450
-    program.screen.resize(program.window, program.width, program.height)
-    program.screen.point(program.width // 2, program.height - 3)
-    await_shades(program, SHADES)
+    program = begin(plain_triplets(3), size=(800, 450))
     assert program.label("6").objid == "1"
     await_shades(program, shown(2))
     assert program.label("6").objid == "2"
