@@ -246,12 +246,13 @@ class Window:
 
     def _commented(self, objid: str, name: str, text: str) -> None:
         self._comment, self._keyboard.typing = None, False
+        (said, colour), self._unseen = self._unseen, ("", INK)
         if text:
+            if said:
+                self._lines.say(said, colour, stays=True)  # nobody has seen it on its page
             self._label(objid, name, text)
         else:
-            said, colour = self._unseen
             self._lines.say(f"No comment: nothing was labelled. {said}".strip(), colour)
-        self._unseen = "", INK
         self.refresh()
 
     def _label(self, objid: str, name: str, text: str = "") -> None:
