@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+import archive
 import labels
 import stamps
 from cluster import hub, looking
@@ -227,10 +228,11 @@ def test_the_readme_tells_the_cuts_and_the_counts(labelled):
     scores = labelled.parent / "scores.csv"
     scores.write_text(metadata)
     add(str(labelled), [str(source)], metadata=str(scores), stamp="cut", min_score=0.8)
-    say(labelled, "ann", {**everyone(labelled), "1": "Unsure", "2": "Other"})
+    say(labelled, "ann", {**everyone(labelled), **dict.fromkeys("13", "Unsure"), "2": "Other"})
     folder, _, rows = exported(labelled)
     page = (folder / "README.md").read_text()
-    assert "| drop | none | 6 | 5 |" in page
+    assert "| drop | none | 6 | 4 |" in page
+    assert "`left_out.csv`: the 2 detections" in page and "| only Unsure | 2 |" in page
     assert "| cut | PHOTPROB>=0.8 | 1 | 1 |" in page
     counts = collections.Counter((row["LABEL"], row["SPLIT"]) for row in rows)
     for label in ("Good", "Other"):
@@ -238,6 +240,8 @@ def test_the_readme_tells_the_cuts_and_the_counts(labelled):
         line = f"| {label} | {' | '.join(map(str, of_class))} | {sum(of_class)} |"
         assert line in page
     assert "the votes of 1 person" in page and "Dawid and Skene" in page
+    folder, _, _ = exported(labelled, method="majority")
+    assert "1 person, each class by its share of the votes." in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".fits"])
@@ -304,6 +308,8 @@ def test_the_size_can_be_asked_for(labelled):
         assert images.shape == (6, 3, size, size)
         middle = images[:, 0, size // 2, size // 2]
         assert list(middle) == [noise(row["OBJID"], "srch")[25, 25] for row in rows]
+        told = f"the detection is at pixel ({size // 2}, {size // 2})."
+        assert told in (folder / "README.md").read_text()
     for size in (0, -1, 1025):
         with pytest.raises(hub.HubError, match="1 to 1024") as caught:
             export(str(labelled), size=size)
@@ -417,6 +423,16 @@ def test_an_object_whose_number_is_written_in_two_ways_is_in_one_split(empty):
         splits[float(row["SNID"])].add(row["SPLIT"])
     assert len(splits) == 30 and all(len(found) == 1 for found in splits.values())
     assert "30 groups by SNID" in (folder / "README.md").read_text()
+
+
+def test_a_stamp_that_is_too_large_costs_one_detection(labelled, unseen, monkeypatch):
+    drop(labelled, [11], "large", temp11=bytes(40_001))
+    say(labelled, "ann", everyone(labelled))
+    monkeypatch.setattr(archive, "MEMBER_LIMIT", 40_000)  # of an archive that `add` did not write
+    folder, _, rows = exported(labelled)
+    assert len(rows) == 6
+    (left,) = table(folder / "left_out.csv")
+    assert left["OBJID"] == "11" and left["REASON"].startswith("temp larger than ")
 
 
 def test_a_bad_stamp_costs_one_detection(labelled, unseen):
