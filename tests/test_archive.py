@@ -73,6 +73,30 @@ def test_a_size_that_is_no_octal_number_is_read(tmp_path):
     assert contents(path) == [("srch1.gif", b"GIF")]
 
 
+def test_a_header_whose_sum_is_wrong_is_damage(tmp_path):
+    block = bytearray(header("srch1.gif", 0))
+    block[4] ^= 1  # of the name, which would be another detection's
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(bytes(block) + bytes(1024)))
+    with pytest.raises(archive.StampError, match="it is damaged"):
+        contents(path)
+
+
+def test_no_header_is_taken_for_another_files(tmp_path):
+    """One of all files has no file's name, and behind a link there is nothing, whatever it says."""
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(
+        gzip.compress(
+            header("temp1.gif", 5000, tarfile.SYMTYPE)
+            + tarfile.TarInfo.create_pax_global_header({"path": "temp9.gif"})
+            + header("srch1.gif", 3)
+            + b"GIF".ljust(512, b"\0")
+            + bytes(1024)
+        )
+    )
+    assert contents(path) == [("srch1.gif", b"GIF")]
+
+
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_links_and_whatever_else_is_there_are_told_of(tmp_path, form):
     path, long = tmp_path / "a.tar.gz", "c" * (90 if form == tarfile.USTAR_FORMAT else 290)

@@ -100,6 +100,24 @@ def test_the_first_hdu_with_an_image_counts():
     assert np.array_equal(scaling.read(file.getvalue(), ".fits", "srch").pixels, pixels[::-1])
 
 
+def test_an_image_is_looked_for_within_bounds():
+    for empty, cards, why in ((40, 0, "no image in it"), (0, 4000, "a header without an end")):
+        first = fits.PrimaryHDU()
+        for number in range(cards):
+            first.header.add_comment(f"{number}")
+        file = io.BytesIO()
+        fits.HDUList([first, *[fits.ImageHDU()] * empty, fits.ImageHDU(noise())]).writeto(file)
+        with pytest.raises(stamps.StampError, match=why):
+            decoding.decode(file.getvalue(), ".fits")
+
+
+def test_axes_of_one_make_no_cube_that_is_told_of(caplog):
+    pixels = noise().astype("f4")
+    decoding._told.clear()
+    stamp = scaling.read(fits_bytes(pixels[None, None]), ".fits", "srch")
+    assert np.array_equal(stamp.pixels, pixels[::-1]) and not caplog.records
+
+
 @pytest.mark.parametrize("shape", [(30, 30), (121, 121), (63, 42), (1, 1), (1, 9), (2, 2)])
 def test_any_shape_is_kept(shape):
     for kind in KINDS:

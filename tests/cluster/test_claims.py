@@ -99,6 +99,8 @@ def test_who_could_only_skip_a_chunk_is_no_labeler_of_it(hub):
     assert given(hub, "bob") == THIRD, "it is ann's as long as a claim lasts"
     for path in ((hub / "claims" / FIRST / "1"), (hub / "people" / "ann" / FIRST)):
         age(path, 15)
+    long_ago = time.time() - 15 * 86400
+    os.utime(hub / "people" / "ann" / f"{FIRST}.done", (long_ago, long_ago))
     told = run(hub, "status").stdout
     assert told.startswith("chunks   4: 0 complete, 2 with labelers, 2 need more people"), told
     assert given(hub, "cec") == FIRST
