@@ -121,7 +121,7 @@ def bomb():
 def test_a_tile_that_unpacks_to_gigabytes_is_stopped():
     with pytest.raises(stamps.StampError, match="compressed tiles cannot be decoded"):
         stamps.decode(bomb(), ".fits")
-    # of all processes that were waited for: this one's too
+    tiles.end()  # of processes that were waited for is known what they took, and of theirs
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10 < 300
 
 
