@@ -647,8 +647,9 @@ def test_what_another_export_is_still_writing_is_not_swept(labelled):
         for path in (old / "images.npy", old):
             os.utime(path, (days_ago, days_ago))
         exported(labelled)
-        assert mine.exists() and far.exists() and not old.exists()
-        other.kill()
+        left = [path.exists() for path in (mine, far, old)]
+        other.kill()  # before anything can fail, or that would wait for it
+    assert left == [True, True, False]
     exported(labelled)
     assert not mine.exists() and far.exists()
 
