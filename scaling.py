@@ -129,6 +129,17 @@ def has_ticks(pixels: np.ndarray) -> bool:
     return bool((on == value).all() and (beside == value).mean() < 0.5)
 
 
+def tick_pixels(stamp: Stamp) -> np.ndarray:
+    """Tell which pixels of a stamp are ticks that were drawn into it, as bool (H, W)."""
+    found = np.zeros(stamp.pixels.shape, bool)
+    half = np.arange(min(found.shape) // 2)
+    for down, across in ((1, 1), (1, -1), (-1, 1), (-1, -1)) if stamp.ticked else ():
+        on = stamp.pixels[::down, ::across][half, half]
+        length = int(np.argmin(np.append(on == on[0], False)))
+        found[::down, ::across][half[:length], half[:length]] = True
+    return found
+
+
 def sky(pixels: np.ndarray, missing: np.ndarray | None = None) -> Sky:
     """Measure the sky of a stamp (H, W).
 
@@ -331,10 +342,11 @@ class _Field(NamedTuple):
 
 
 def _field(stamp: Stamp, smooth: bool) -> _Field:
-    values = stamp.pixels.astype(np.float64)
+    values, without = stamp.pixels.astype(np.float64), stamp.missing
     if smooth:
-        values = smoothing.smoothed(values, stamp.missing)
-    return _Field(values, sky(values, stamp.missing))
+        without = without | tick_pixels(stamp)  # which are no light
+        values = smoothing.smoothed(values, without)
+    return _Field(values, sky(values, without))
 
 
 def _deviation(field: _Field) -> np.ndarray:
@@ -447,6 +459,8 @@ def pictures(triplet: Sequence[Stamp], side: int, look: Look) -> list[bytes]:
         if look.smooth:
             gray = smoothing.interpolated(share, rows, columns)
             missing = _enlarged(missing, rows, columns)
+            if stamp.ticked:
+                gray[_enlarged(tick_pixels(stamp), rows, columns)] = 0 if look.inverted else 255
         else:
             gray = share if usual else _gray(share)
         colours, form = gray, b"P5"

@@ -330,7 +330,8 @@ def signal(stamp, wanted):
     """Return by how many times what the sky scatters the centre differs from the sky."""
     gray = shade(stamp, wanted).astype(float)
     centre = gray[23:28, 23:28] - np.median(gray)
-    return np.abs(centre).max() / gray[np.abs(np.indices(gray.shape) - 25).max(axis=0) > 8].std()
+    around = np.abs(np.indices(gray.shape) - 25).max(axis=0) > 8
+    return np.abs(centre).max() / gray[around & ~scaling.tick_pixels(stamp)].std()
 
 
 @pytest.mark.parametrize("form", ["FITS", "8 bits"])
@@ -368,6 +369,25 @@ def test_missing_pixels_keep_their_edges_and_their_colour_when_smoothed(name):
     assert violet.sum() == pytest.approx(100 * (400 / 51) ** 2, rel=0.02)
     there = picture[~violet]
     assert (there == there[:, :1]).all()  # grey, nothing between it and the colour
+
+
+def test_ticks_of_a_smoothed_stamp_stay_sharp_and_shine_on_nothing():
+    plain, along = noise(sky=110.0, sigma=20.0).astype(np.uint8), np.arange(9)
+    drawn = plain.copy()
+    for corner in (drawn, drawn[::-1], drawn[:, ::-1], drawn[::-1, ::-1]):
+        corner[along, along] = 255
+    stamp = as_stamp(drawn)._replace(ticked=True)
+    assert np.array_equal(scaling.tick_pixels(stamp), drawn != plain)
+    grays = [
+        np.asarray(Image.open(io.BytesIO(scaling.picture(each, 51, Look(smooth=True)))))
+        for each in (stamp, as_stamp(plain))
+    ]
+    ticks = drawn != plain
+    assert (grays[0][ticks] == 255).all() and grays[0][~ticks].max() < 255
+    beside = np.abs(grays[0].astype(int) - grays[1])[~ticks]
+    assert beside.max() < 90 and np.median(beside) < 3
+    inverted = scaling.picture(stamp, 51, Look(smooth=True, inverted=True))
+    assert (np.asarray(Image.open(io.BytesIO(inverted)))[ticks] == 0).all()
 
 
 def test_a_smoothed_picture_has_no_steps_from_pixel_to_pixel():
