@@ -97,10 +97,13 @@ class Room:
                 return False
             free = claims.first_free(taken)
             slot = self._hub.folder / "claims" / name / str(free)
-            with contextlib.suppress(FileExistsError):
+            try:
                 disk.create(slot, line)
-            found.append(claims.read_claim(slot, self._hub.owner))
-            taken.add(free)
+            except FileExistsError:  # somebody was faster
+                found.append(claims.read_claim(slot, self._hub.owner))
+                taken.add(free)
+            else:
+                break
         with contextlib.suppress(FileExistsError):
             disk.create(self._hub.folder / "people" / self._user / name, line)
         return True
