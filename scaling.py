@@ -20,6 +20,7 @@ from look import Look
 
 MISSING_COLOUR = (58, 47, 92)  # no grey, and dark: it says "nothing here" without drawing the eye
 _GREY = 128 / 255
+_NOTHING = 1e-30  # share of the largest value below which a scatter is none
 # How the flux is found that Search and Template share: see `flux_ratio`. Lengths are in pixels.
 _BLUR, _CENTRE, _ABOVE, _ENOUGH = 4.0, 6.0, 4.0, 20
 
@@ -155,7 +156,9 @@ def sky(pixels: np.ndarray, missing: np.ndarray | None = None) -> Sky:
         return Sky(np.nan, np.nan, missing)
     level = np.median(values)
     sigma = 1.4826 * np.median(np.abs(values - level))
-    return Sky(float(level), float(sigma or values.std()), missing)
+    if sigma <= _NOTHING * np.abs(values).max():
+        sigma = values.std()
+    return Sky(float(level), float(sigma), missing)
 
 
 def missing_pixels(pixels: np.ndarray) -> np.ndarray:

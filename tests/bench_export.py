@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from astropy.io import fits  # noqa: E402
 from PIL import Image  # noqa: E402
 
+import labels  # noqa: E402
 import stamps  # noqa: E402
 from cluster.export import run as export  # noqa: E402
 from cluster.hub import Hub, Listed, table  # noqa: E402
@@ -49,7 +50,8 @@ def pictures(suffix):
     """Return labels and triplets of stamps, each stamp as the bytes of a file."""
     folder = ROOT / "data" / "practice"
     with open(folder / "truth.csv", newline="") as file:
-        truth = {row["OBJID"]: row["LABEL"] for row in csv.DictReader(file)}
+        rows = [row for row in csv.DictReader(file) if labels.is_vote(row["LABEL"])]
+    truth = {row["OBJID"]: row["LABEL"] for row in rows}
     found = []
     for objid, label in truth.items():
         triplet = [(folder / f"{kind}{objid}.gif").read_bytes() for kind in stamps.KINDS]

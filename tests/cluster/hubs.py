@@ -148,6 +148,7 @@ def copy_clone(target):
         "facts.py",
         "labelfile.py",
         "labels.py",
+        "smoothing.py",
         "stamps.py",
         "tiles.py",
     ):

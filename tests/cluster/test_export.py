@@ -365,7 +365,7 @@ def test_two_kinds_are_known_before_hours_of_reading(empty, monkeypatch):
     drop(empty, [1, 2])
     drop(empty, [3], "second", suffix=".fits")
     say(empty, "ann", everyone(empty))
-    monkeypatch.delattr("cluster.export.TrainingSet")
+    monkeypatch.setattr("cluster.training.TrainingSet", None)
     with pytest.raises(hub.HubError, match="--format gif or --format fits"):
         export(str(empty))
 

@@ -97,10 +97,11 @@ def test_at_the_end_of_practice_each_miss_is_a_click_away(start, reader):
     given = {}
     for row in program.rows():
         given.setdefault(row.objid, row.action)
-    right = sum(truth[objid]["LABEL"] == action for objid, action in given.items())
+    misses = [o for o, said in given.items() if said not in (truth[o]["LABEL"], truth[o]["ALSO"])]
+    right = len(given) - len(misses)
     assert len(given) == 6 and right < 6
     reader.waits(program, f"{right} of 6 right", bold=True)
-    missed = next(objid for objid in given if truth[objid]["LABEL"] != given[objid])
+    missed = misses[0]
     cell = first_picture(program)
     program.screen.click(*cell)
     kind = ("srch", "temp", "diff").index(truth[missed]["STAMP"])
@@ -115,9 +116,9 @@ def test_at_the_end_of_practice_each_miss_is_a_click_away(start, reader):
 
 
 def first_picture(program):
-    """Return a place in the first of the small pictures: no text is quite grey."""
+    """Return a place in the first of the small pictures, whose ticks are white as no text is."""
     whole = np.asarray(program.screen.grab((0, 0, program.width, program.height)))
-    rows, columns = (np.ptp(whole, axis=2) == 0).nonzero()
+    rows, columns = (whole == 255).all(axis=2).nonzero()
     return int(columns[0]) + 8, int(rows[0]) + 8
 
 

@@ -132,8 +132,7 @@ def test_news_of_the_session_stay_until_the_next_sentence(begin, tmp_path):
     members = plain_triplets(6)
     members["a/srch2.gif"] = b"no picture"
     program = begin(members)
-    program.label("6")
-    wait_until(lambda: "2 is passed over" in program.said())
+    program.repeat(lambda: program.screen.key("6"), lambda: "2 is passed over" in program.said())
     wait_until(lambda: told(program), what="that one is passed over")
     program.label("6")
     assert told(program)

@@ -54,7 +54,12 @@ def press_by_tab(program, name):
         if focused(program, before) == [name]:
             break
         program.screen.key("Tab")
-        wait_until(lambda old=before: (look() != old).any(), what="another focus that can be seen")
+
+        def moved(old=before):  # and is painted whole
+            new = look()
+            return (new != old).any() and (look() == new).all()
+
+        wait_until(moved, what="another focus that can be seen")
     assert focused(program, look()) == [name]
     tap(program, "Return")
 
