@@ -94,7 +94,7 @@ def test_at_the_end_of_practice_each_miss_is_a_click_away(start, reader):
         pass_time(0.2)
 
     program.repeat(press, lambda: reader.sees(program, "What they were", bold=True), seconds=60)
-    given = {}
+    given, last = {}, {row.objid: row.action for row in program.rows()}
     for row in program.rows():
         given.setdefault(row.objid, row.action)
     misses = [o for o, said in given.items() if said not in (truth[o]["LABEL"], truth[o]["ALSO"])]
@@ -107,7 +107,7 @@ def test_at_the_end_of_practice_each_miss_is_a_click_away(start, reader):
     kind = ("srch", "temp", "diff").index(truth[missed]["STAMP"])
     wait_until(lambda: marked(program, kind), what="the ring")
     reader.waits(program, missed, bold=True)
-    was, said = labels.title(truth[missed]["LABEL"]), labels.title(given[missed])
+    was, said = labels.title(truth[missed]["LABEL"]), labels.title(last[missed])
     reader.waits(program, f"✗ You said {said}; it was {was}.", colours.BAD_NEWS)
     program.screen.point(program.width // 2, program.height - 3)
     tap(program, "End")
