@@ -27,7 +27,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).
 
 from draw import DRAWS, LEVELS, simulate  # noqa: E402
 from sky import SIDE  # noqa: E402
-from visible import dark_pixels, stands_out, stretched  # noqa: E402
+from visible import dark_pixels, dip, stands_out, stretched  # noqa: E402
 
 import disk  # noqa: E402
 import stamps  # noqa: E402
@@ -149,6 +149,10 @@ def clarity(detection):
     """Return how well a detection would do as its label's picture in the guide."""
     if detection.drawn in ("Unsure", "NoisyTemplate"):
         return -max(np.abs(significance).max() for significance in detection.maps[:2])
+    if detection.drawn == "Good":
+        # Bright in Difference, apart in Search, and with a host that Template shows
+        host = stands_out(detection, 1, *detection.host)
+        return min(detection.snr, 2 * dip(detection), host / 5)
     if detection.drawn == "Marginal":
         return -abs(detection.snr - 7)
     if detection.drawn == "DarkSpotInTemplateCenter":

@@ -225,7 +225,7 @@ def candidates(detection):
     """
     around = np.where(RADIUS <= 4, detection.maps[2], -np.inf)
     row, column = np.unravel_index(around.argmax(), (SIDE, SIDE))
-    if detection.snr < TRIGGER or RADIUS[row, column] > 1:
+    if detection.snr < TRIGGER or RADIUS[row, column] > 1.5:
         return []
     found = []
     for label, question in QUESTIONS.items():
