@@ -27,7 +27,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).
 
 from draw import DRAWS, LEVELS, simulate  # noqa: E402
 from sky import SIDE  # noqa: E402
-from visible import dark_pixels, dip, stands_out, stretched  # noqa: E402
+from visible import apart, dark_pixels, stands_out, stretched  # noqa: E402
 
 import disk  # noqa: E402
 import stamps  # noqa: E402
@@ -152,7 +152,7 @@ def clarity(detection):
     if detection.drawn == "Good":
         # Bright in Difference, apart in Search, and with a host that Template shows
         host = stands_out(detection, 1, *detection.host)
-        return min(detection.snr, 2 * dip(detection), host / 5)
+        return min(detection.snr / 10, apart(detection), host / 100)
     if detection.drawn == "Marginal":
         return -abs(detection.snr - 7)
     if detection.drawn == "DarkSpotInTemplateCenter":
