@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import time
 import tkinter
+import venv
 from pathlib import Path
 
 import numpy as np
@@ -247,7 +248,7 @@ def root(screen):
 class Program:
     """The program as a person starts it, on a terminal of its own."""
 
-    def __init__(self, screen, home, *options, terminal=True, data=None, env=(), then=""):
+    def __init__(self, screen, home, *options, terminal=True, data=None, env=(), then="", cwd="/"):
         """Start it; on a terminal, `then` is a shell's command for when it has ended."""
         self.screen, self.home = screen, Path(home)
         self.data = data or self.home / "data"
@@ -273,7 +274,7 @@ class Program:
                 env=environment,
                 timeout=30,
                 encoding="utf-8",
-                cwd="/",
+                cwd=str(cwd),
             )
             self.terminal.logfile_read = self._log = io.StringIO()
             self.pid = self.terminal.pid
@@ -282,7 +283,7 @@ class Program:
             self.process = subprocess.Popen(
                 [ROOT / "ArtifactSpy", *words],
                 env=environment,
-                cwd="/",
+                cwd=str(cwd),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -618,6 +619,16 @@ def desk(tmp_path):
         made.sync.stop()
         made.session._errands.shutdown()
         made.session._reading.shutdown()
+
+
+def python_with(folder, package, code):
+    """Make a Python that has what this one has, but one package of which is `code`."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    (packages / "all.pth").write_text(str(Path(np.__file__).parent.parent))
+    (packages / package).mkdir()
+    (packages / package / "__init__.py").write_text(code)
+    return folder / "bin" / "python"
 
 
 def put(tmp_path, name, members):

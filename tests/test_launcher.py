@@ -1,8 +1,8 @@
 """`./ArtifactSpy`: a fresh clone sets itself up, and what stands in the way is one sentence."""
 
-import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -26,7 +26,7 @@ def clone(tmp_path):
         capture_output=True,
         check=True,
     )
-    folder = tmp_path / "a clone"
+    folder = tmp_path / "ein Klon für 'Ω' 数"
     for name in filter(None, listed.stdout.decode().split("\0")):
         if (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -37,8 +37,8 @@ def clone(tmp_path):
 @pytest.fixture
 def bare_python(tmp_path):
     """A Python without numpy, astropy and Pillow."""
-    venv.create(tmp_path / "bare")
-    return tmp_path / "bare" / "bin" / "python3"
+    venv.create(tmp_path / "a bare Πython")
+    return tmp_path / "a bare Πython" / "bin" / "python3"
 
 
 def pretending(folder, python, pretence):
@@ -54,9 +54,9 @@ def environment(home, **more):
     return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", **more}
 
 
-def refused(clone, **env):
+def refused(clone, systems=("Debian", "Fedora", "macOS"), **env):
     done = subprocess.run(
-        [clone / "ArtifactSpy"],
+        ["/bin/sh", clone / "ArtifactSpy"],
         env=environment(clone, **env),
         cwd="/",
         capture_output=True,
@@ -65,7 +65,7 @@ def refused(clone, **env):
     )
     assert done.returncode == 2
     (sentence,) = done.stderr.strip().splitlines()
-    for system in ("Debian", "Fedora", "macOS"):
+    for system in systems:
         assert system in sentence
     return sentence
 
@@ -107,7 +107,8 @@ def test_a_fresh_clone_sets_itself_up_and_shows_practice_stamps(
         screen.point(600, 500)
         screen.key("Return")  # practise
         program.expect_exact("To label for the survey: ./ArtifactSpy --user NAME")
-        assert (b"Setting up, this once" in program.before) == (start == 1)
+        for told in (b"Setting up, this once", b"  fetching numpy-2", b"  installing them"):
+            assert (told in program.before) == (start == 1)
         wait_until(lambda: screen.window("ArtifactSpy: practice"), 30)
         screen.close_window(screen.window("ArtifactSpy: practice"))
         program.expect(pexpect.EOF)
@@ -154,7 +155,6 @@ def test_what_is_locked_is_allowed_and_known_by_its_hash(python):
 def test_a_python_for_which_nothing_is_locked_takes_what_is_allowed(clone, bare_python):
     lock = clone / "requirements.lock"
     lock.write_text(re.sub("pillow==[0-9.]+", "pillow==99", lock.read_text()))
-    (clone / "requirements.txt").write_text("Pillow>=10.3\n")  # the least that shows it
     done = subprocess.run(
         [clone / "ArtifactSpy"],
         env=environment(
@@ -171,6 +171,18 @@ def test_a_python_for_which_nothing_is_locked_takes_what_is_allowed(clone, bare_
     assert "Set up." in done.stdout, done.stderr
     command = [clone / ".venv" / "bin" / "python", "-c", "import PIL"]
     subprocess.run(command, check=True)
+
+
+def test_what_was_fetched_and_does_not_work_here_is_told_and_not_kept(clone, bare_python):
+    lock = clone / "requirements.lock"
+    lock.write_text(re.sub("pillow==[0-9.]+", "pillow==99", lock.read_text()))
+    (clone / "requirements.txt").write_text("Pillow>=10.3\n")
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS)}
+    sentence = refused(clone, ARTIFACTSPY_PYTHON=str(bare_python), DISPLAY=":0", **offline)
+    assert (
+        "does not work on this machine (ModuleNotFoundError: No module named 'numpy')" in sentence
+    )
+    assert (clone / ".venv" / "unfinished").exists()
 
 
 def test_a_package_that_is_not_what_was_tested_is_not_installed(clone, bare_python):
@@ -248,4 +260,123 @@ def test_without_a_network_it_says_so_and_the_next_start_tries_again(clone, bare
             PIP_RETRIES="0",
         )
         assert "The packages could not be fetched" in sentence
-    assert os.listdir(clone).count(".venv") <= 1 and not list(clone.glob(".venv-log*"))
+    assert (clone / ".venv" / "unfinished").exists()
+
+
+def test_a_set_up_that_is_stopped_says_no_more_and_leaves_its_mark(clone, bare_python):
+    with socket.create_server(("127.0.0.1", 0)) as index:  # it takes calls and never answers
+        program = pexpect.spawn(
+            "/usr/bin/env",
+            [str(clone / "ArtifactSpy")],
+            env=environment(
+                clone,
+                ARTIFACTSPY_PYTHON=str(bare_python),
+                DISPLAY=":0",
+                PIP_INDEX_URL=f"http://127.0.0.1:{index.getsockname()[1]}/",
+            ),
+            timeout=60,
+        )
+        index.settimeout(60)
+        index.accept()[0].close()
+        program.sendintr()
+        program.expect(pexpect.EOF)
+    program.close()
+    assert program.exitstatus == 2 and b"ArtifactSpy:" not in program.before
+    assert (clone / ".venv" / "unfinished").exists()
+
+
+@pytest.fixture
+def small_clone(small_disk, clone):
+    """What a set-up takes of a clone, on a disk of its own."""
+    for name in ("ArtifactSpy", "sync.sh", "requirements.lock", "requirements.txt"):
+        shutil.copy2(clone / name, small_disk)
+    return small_disk
+
+
+def remount(disk, options):
+    subprocess.run(["mount", "-o", f"remount,{options}", disk], check=True)
+
+
+@pytest.mark.parametrize("room", ["200k", "24m"], ids=["pip", "packages"])
+def test_a_disk_that_is_full_is_told_as_such_and_not_as_a_network(small_clone, bare_python, room):
+    remount(small_clone, f"size={room}")
+    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS)}
+    sentence = refused(small_clone, ARTIFACTSPY_PYTHON=str(bare_python), DISPLAY=":0", **offline)
+    assert "There is no room" in sentence and "network" not in sentence
+    assert bool(list(small_clone.glob(".venv/bin/pip*"))) == (room == "24m")
+
+
+def test_a_clone_that_cannot_be_written_to_is_told_as_such(small_clone, bare_python):
+    remount(small_clone, "ro")
+    python = {"ARTIFACTSPY_PYTHON": str(bare_python), "DISPLAY": ":0"}
+    assert "Nothing can be written to" in refused(small_clone, systems=(), **python)
+
+
+def test_a_clone_from_which_nothing_may_be_run_is_told_as_such(small_clone):
+    """Its sync.sh would fail later, and numpy's libraries where numpy is set up in it."""
+    remount(small_clone, "noexec")
+    assert "its disk is mounted noexec" in refused(small_clone, systems=(), DISPLAY=":0")
+
+
+def complete_venv(folder):
+    """Make a virtual environment that has everything, as far as the launcher sees."""
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    (packages / "all.pth").write_text(str(Path(numpy.__file__).parent.parent))
+    return folder / "bin" / "python"
+
+
+def answers(clone, **env):
+    done = subprocess.run(
+        [clone / "ArtifactSpy", "--version"],
+        env=environment(clone, PATH="/usr/bin:/bin", **env),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.stdout
+
+
+def test_a_clone_that_was_moved_keeps_its_virtual_environment(clone):
+    complete_venv(clone / ".venv")
+    moved = clone.rename(clone.with_name("moved"))
+    assert "numpy none" not in answers(moved)
+
+
+def test_a_virtual_environment_whose_python_has_gone_is_made_anew(clone, bare_python):
+    python = complete_venv(clone / ".venv")
+    python.with_name("python3").unlink()
+    python.unlink()
+    python.symlink_to("/gone/python3")
+    sentence = refused(
+        clone,
+        ARTIFACTSPY_PYTHON=str(bare_python),
+        DISPLAY=":0",
+        PIP_INDEX_URL="http://127.0.0.1:1/",
+        PIP_RETRIES="0",
+    )
+    assert "The packages could not be fetched" in sentence
+    assert python.exists(), "it is a Python again"
+
+
+def test_the_python_that_is_named_stands_above_the_virtual_environment(clone, tmp_path):
+    complete_venv(clone / ".venv")
+    named = tmp_path / "the one I want"
+    named.write_text(f'#!/bin/sh\necho named\nexec "{sys.executable}" "$@"\n')
+    named.chmod(0o755)
+    assert answers(clone, ARTIFACTSPY_PYTHON=str(named)).startswith("named\n")
+    assert answers(clone).startswith("ArtifactSpy")
+
+
+def test_neither_another_pythons_variables_nor_what_lies_in_the_folder_gets_in(start, tmp_path):
+    """A survey's setup script had set them, and no stamp could be shown."""
+    broken = tmp_path / "elsewhere"
+    broken.mkdir()
+    for name in ("numpy", "tkinter", "argparse", "PIL", "astropy"):
+        (broken / f"{name}.py").write_text("raise ImportError('of another Python')\n")
+    others = {"PYTHONPATH": str(broken), "PYTHONHOME": "/gone", "PYTHONSAFEPATH": "1"}
+    program = start("--practice", env=others, cwd=broken)
+    program.open_window("ArtifactSpy: practice")
+    program.repeat(lambda: program.screen.key("6"), program.rows)
+    assert program.close() == 0

@@ -1,6 +1,16 @@
 """What is passed over, when the hub may be told, and what stops the sitting."""
 
-from conftest import cluster, fits_bytes, noise, put, tarball, triplets, verified, wait_until
+from conftest import (
+    cluster,
+    fits_bytes,
+    noise,
+    put,
+    python_with,
+    tarball,
+    triplets,
+    verified,
+    wait_until,
+)
 from onscreen import SHADES, await_shades, plain_triplets, tap
 
 import labelfile
@@ -109,19 +119,12 @@ def test_what_is_not_the_stamps_fault_is_told_once_and_nothing_goes_on_from_ther
     assert said[1:] == ["Pillow is broken."] and not written(tmp_path), "1 may be a good one"
 
 
-def broken_numpy(folder):
-    """Make a numpy that is another Python's."""
-    (folder / "numpy").mkdir(parents=True)
-    (folder / "numpy" / "__init__.py").write_text("raise ImportError('made for Python 2.7')\n")
-    return {"PYTHONPATH": str(folder)}
-
-
 def test_an_error_that_is_not_the_stamps_stops_the_sitting_and_tells_the_hub_nothing(
     start, hub, tmp_path
 ):
     """25 s of it, and 180 of 180 detections were told to the hub as dealt with."""
-    broken = broken_numpy(tmp_path / "elsewhere")
-    program = start("--hub", hub, "--user", "ann", env=broken)
+    broken = python_with(tmp_path / "py", "numpy", "raise ImportError('made for Python 2.7')\n")
+    program = start("--hub", hub, "--user", "ann", env={"ARTIFACTSPY_PYTHON": str(broken)})
     program.open_window(picture=False)
     wait_until(lambda: not program.is_blank(), what="a sentence across the stamps")
     wait_until(lambda: "made for Python 2.7" in program.said())
@@ -135,16 +138,15 @@ def test_an_error_that_is_not_the_stamps_stops_the_sitting_and_tells_the_hub_not
 
 def test_a_broken_decoder_keeps_the_labels_that_were_given_before(start, tmp_path):
     """FITS stamps were shown, and then come pictures, with a Pillow that is broken."""
-    (tmp_path / "elsewhere" / "PIL").mkdir(parents=True)
-    module = tmp_path / "elsewhere" / "PIL" / "__init__.py"
-    module.write_text("raise ImportError('cannot import name _imaging')\n")
+    code = "raise ImportError('cannot import name _imaging')\n"
+    broken = python_with(tmp_path / "py", "PIL", code)
     members = {f"batch/{kind}8.fits": fits_bytes(noise()) for kind in ("srch", "temp", "diff")}
     hub = tmp_path / "hub"
     cluster("init", hub)
     for name, part in (("first", members), ("second", triplets((1,)))):
         cluster("add", hub, tarball(tmp_path / f"{name}.tar.gz", part), "--stamp", name)
     program = start(
-        *("--hub", hub, "--user", "ann"), env={"PYTHONPATH": str(tmp_path / "elsewhere")}
+        *("--hub", hub, "--user", "ann"), env={"ARTIFACTSPY_PYTHON": str(broken)}
     ).open_window()
     assert program.label("6").objid == "8"
     wait_until(lambda: "cannot import name _imaging" in program.said())
