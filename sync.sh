@@ -311,7 +311,8 @@ unpack() { # FILE: as much of a chunk as one may be, see archive.py; tells in $w
 }
 
 count_detections() { # how many of those here have no label yet
-    list "$data"/labels/*/"$user"--*.csv | while read -r file; do cut -d , -f 1 "$file"; done >"$work/done"
+    echo OBJID >"$work/done" # of an empty file some greps make that nothing is to be counted
+    list "$data"/labels/*/"$user"--*.csv | while read -r file; do cut -d , -f 1 "$file"; done >>"$work/done"
     list "$data"/chunks/*.tar.gz | while read -r file; do
         unpack "$file" | tar -tf - 2>/dev/null | sed -n 's|^\(.*/\)\{0,1\}diff\([0-9]*\)\.[A-Za-z.]*$|\2|p'
     done | sort -u | grep -c -v -x -F -f "$work/done" || :
@@ -534,7 +535,7 @@ send() { # FILE
         return
     fi
     total=$((total + $3))
-    note=$(tr -cd '[:print:]\n' <"$work/out" | sed -n 's/^artifactspy-note \(.\{1,300\}\).*/\1/p' | tail -n 1)
+    note=$(tr -cd '\012\040-\176' <"$work/out" | sed -n 's/^artifactspy-note \(.\{1,300\}\).*/\1/p' | tail -n 1)
     [ -z "$note" ] || clock=" $note"
     place=$data/labels/sent/${name%.csv}
     if [ -e "$place.csv" ] && ! cmp -s "$data/labels/waiting/$name" "$place.csv"; then
@@ -566,6 +567,7 @@ tell_status() {
     printf 'stamps   %s detections to label, in %s chunks\n' "$(count_detections)" "$(list "$data"/chunks/*.tar.gz | wc -l | tr -d ' ')"
     printf 'labels   %s files waiting to be sent, %s sent, %s being written\n' \
         "$(count waiting)" "$(count sent)" "$(count open)"
+    printf 'system   %s%s%s\n' "$(uname -srm)" "${host:+, $(ssh -V 2>&1 | head -n 1)}" "$(! needs_ticket || ticket_tools)"
     list "$data"/labels/*/*.torn | sed 's/^/unread   what could not be read of a label file is kept in /'
 }
 

@@ -48,6 +48,10 @@ ticket_end() { # when the ticket ends; MIT's and Heimdal's klist part their colu
     klist 2>/dev/null | grep "krbtgt/$realm@" | sed 's/  *krbtgt.*//; s/.*   *//' | tail -n 1
 }
 
+ticket_tools() { # which they are: MIT's tell it by -V, Heimdal's, which Macs have, by --version
+    { klist -V || :; klist --version || :; } 2>&1 | sed -n 's/^Kerberos.* version/, MIT Kerberos/p; s/^.*(\(Heimdal.*\)).*/, \1/p' | head -n 1
+}
+
 get_ticket() {
     [ "$asking" = yes ] || die 5 "There is no valid ticket for $principal, and no terminal to ask for a password in. $(offline)"
     for left in 2 1 0; do
@@ -62,8 +66,8 @@ get_ticket() {
         *ncorrect* | *'reauthentication failed'*) ;; # the password, in MIT's and Heimdal's words
         *'annot contact'* | *'annot find KDC'* | *'unable to reach'* | *'annot resolve'* | *'emporarily unavailable'* | *'imed out'*) die 4 "No Kerberos server of $realm can be reached ($said). $(offline)" ;;
         *'assword has expired'* | *'assword expired'*) die 5 "Your password at $realm has expired: change it with kpasswd $principal. $(offline)" ;;
-        *'have been revoked'* | *'LOCKED'* | *'entry in '*' has expired'*) die 5 "Your account at $realm is locked, disabled or expired ($said): ask its administrators. $(offline)" ;;
-        *'not found'* | *'unknown'*) die 5 "$realm knows no $user ($said): say who you are with ./ArtifactSpy --user NAME. $(offline)" ;;
+        *'have been revoked'* | *'LOCKED'* | *'entry in '*' has expired'* | *'CLIENT EXPIRED'*) die 5 "Your account at $realm is locked, disabled or expired ($said): ask its administrators. $(offline)" ;;
+        *'not found'* | *'NOT_FOUND'* | *'unknown'*) die 5 "$realm knows no $user ($said): say who you are with ./ArtifactSpy --user NAME. $(offline)" ;;
         *) die 5 "Kerberos gives no ticket ($said): is the realm right? $(offline)" ;;
         esac
         [ "$left" = 0 ] || printf 'That password was not right; %s more.\n' "$([ "$left" = 1 ] && echo 'one try' || echo 'two tries')" >&2

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
 from conftest import ROOT, wait_until
 
 REALM = "ARTIFACTSPY.TEST"
@@ -21,6 +22,8 @@ REALM = "ARTIFACTSPY.TEST"
 # for it is ended, and other checkouts are tested on the machine at the same time.
 USER = f"spytester{os.getpid()}"
 PASSWORD = PASSPHRASE = "dark spot in template center"
+# What `tests/run` unpacks, and does not install: the Kerberos of Macs
+HEIMDAL = ROOT / "tests" / ".venv" / "heimdal"
 SYSTEM_PYTHON = "/usr/bin/python3"  # that account may not read into root's home, where pyenv lives
 
 
@@ -284,6 +287,20 @@ def remove_account(name):
     remove = ["userdel", name]
     done = (0, 6)  # 6: another run has removed it
     wait_until(lambda: subprocess.run(remove, check=False, capture_output=True).returncode in done)
+
+
+def heimdal_tools(folder):
+    """Put Heimdal's kinit and klist into a folder for the front of PATH."""
+    libraries = ":".join(map(str, [*HEIMDAL.glob("usr/lib/*"), *HEIMDAL.glob("usr/lib/*/heimdal")]))
+    if not libraries:
+        pytest.skip(f"Heimdal is not in {HEIMDAL}: Debian's packages could not be fetched")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, tool in (("kinit", "kinit.heimdal"), ("klist", "heimtools klist")):
+        (folder / name).write_text(
+            f'#!/bin/sh\nLD_LIBRARY_PATH="{libraries}" exec "{HEIMDAL}/usr/bin/"{tool} "$@"\n'
+        )
+        (folder / name).chmod(0o755)
+    return folder
 
 
 def crypted(password):

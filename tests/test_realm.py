@@ -12,9 +12,9 @@ from pathlib import Path
 import pexpect
 import pytest
 import realm
-from conftest import ROOT, hold, tarball, triplets, verified, wait_until
+from conftest import ROOT, busybox_tools, hold, tarball, triplets, verified, wait_until
 from onscreen import pass_time
-from realm import PASSWORD, REALM, USER
+from realm import PASSWORD, REALM, USER, heimdal_tools
 
 import labelfile
 
@@ -56,6 +56,10 @@ class Laptop:
             **site.laptop(home),
         }
 
+    def have(self, tools):
+        """Let the tools of a folder stand above the machine's."""
+        self.environment["PATH"] = f"{tools}:{self.environment['PATH']}"
+
     def command(self, verb):
         return [*self.shell, str(ROOT / "sync.sh"), verb]
 
@@ -91,7 +95,7 @@ class Laptop:
             ' | /usr/bin/ssh "$@" ;;\n*) exec /usr/bin/ssh "$@" ;;\nesac\n'
         )
         (folder / "ssh").chmod(0o755)
-        self.environment["PATH"] = f"{folder}:{self.environment['PATH']}"
+        self.have(folder)
         return go
 
     def write_labels(self, *rows, size=0):
@@ -110,10 +114,12 @@ class Laptop:
         return sorted(path.name for path in (self.data / "labels" / "sent").iterdir())
 
 
-@pytest.fixture(params=["dash", "bash --posix"])
+@pytest.fixture(params=["dash", "bash --posix", "busybox sh"])
 def laptop(request, site, hub, tmp_path):
-    """A laptop with a ticket."""
+    """A laptop with a ticket; that with busybox has Heimdal's Kerberos, as a Mac has."""
     laptop = Laptop(site, hub, tmp_path / "laptop", request.param)
+    if request.param == "busybox sh":
+        laptop.have(heimdal_tools(busybox_tools(tmp_path / "tools")))
     site.get_ticket(laptop.home)
     yield laptop
     assert not strays(laptop.home), "a process is left"
@@ -178,7 +184,8 @@ def test_status_tells_the_ticket_and_its_end(laptop):
     laptop.sync("fetch")
     laptop.write_labels(("101", "Good"))
     said = laptop.sync("status").stdout
-    assert re.search(rf"ticket   {USER}@{REALM}, until \d\d/\d\d/\d\d \d\d:\d\d:\d\d", said)
+    end = r"(\d\d/\d\d/\d\d|\w{3} \d\d) \d\d:\d\d:\d\d"  # MIT's words, or Heimdal's
+    assert re.search(rf"ticket   {USER}@{REALM}, until {end}", said)
     assert "stamps   11 detections to label, in 1 chunks" in said
     assert "labels   1 files waiting" in said
 
@@ -635,6 +642,93 @@ def test_a_locked_account_is_told_as_such(site, hub, tmp_path):
     terminal.expect(pexpect.EOF)
     terminal.close()
     assert terminal.exitstatus == 5
+
+
+# Heimdal's kinit and klist, in a terminal
+
+
+@pytest.fixture
+def mac(site, hub, tmp_path):
+    """A laptop without a ticket, whose Kerberos is Heimdal."""
+    laptop = Laptop(site, hub, tmp_path / "laptop")
+    laptop.have(heimdal_tools(tmp_path / "tools"))
+    return laptop
+
+
+def log_in(laptop, **environment):
+    return pexpect.spawn(
+        *(str(ROOT / "sync.sh"), ["login"]),
+        env={**laptop.environment, **environment},
+        encoding="utf-8",
+        timeout=20,
+    )
+
+
+def ended(terminal):
+    said = terminal.read()
+    terminal.close()
+    return terminal.exitstatus, said.strip().splitlines()[-1]
+
+
+def test_heimdal_asks_in_the_terminal_and_its_ticket_opens_the_hub(mac):
+    terminal = log_in(mac)
+    terminal.expect("assword: *$")
+    terminal.sendline("wrong")
+    terminal.expect_exact("That password was not right; two tries more.")
+    terminal.expect("assword: *$")
+    terminal.sendline(PASSWORD)
+    code, said = ended(terminal)
+    assert (code, said) == (0, "Logging in at localhost.")
+    said = mac.sync("status").stdout
+    assert re.search(rf"ticket   {USER}@{REALM}, until .*\d\d:\d\d:\d\d", said)
+    assert re.search(r"system   Linux .*, OpenSSH_.*, Heimdal 7\.", said)
+    assert mac.sync("fetch").stdout == "Fetched chunk--00001--drop0.\n"
+    assert ended(log_in(mac))[0] == 0, "and nothing is asked a second time"
+
+
+def test_after_three_wrong_passwords_heimdal_gives_up(mac):
+    terminal = log_in(mac)
+    for _ in range(3):
+        terminal.expect("assword: *$")
+        terminal.sendline("wrong")
+    assert ended(terminal)[0] == 5
+    assert "There is no valid ticket" in one_sentence(mac.sync("fetch"), 5)
+
+
+def test_what_heimdal_complains_of_is_told_as_what_mits_does(mac, site):
+    site.kadmin("addprinc -pw x1 gone", "modprinc -allow_tix gone")
+    site.kadmin("addprinc -pw x1 ended", "modprinc -expire 2001-01-01 ended")
+    for user, told in (
+        ("gone", f"Your account at {REALM} is locked, disabled or expired"),
+        ("ended", f"Your account at {REALM} is locked, disabled or expired"),
+        ("nobody-at-all", f"{REALM} knows no nobody-at-all"),
+    ):
+        terminal = log_in(mac, ARTIFACTSPY_USER=user)
+        if terminal.expect(["assword: *$", pexpect.EOF]) == 0:
+            terminal.sendline("x1")
+            terminal.expect(pexpect.EOF)
+        assert told in terminal.before
+        terminal.close()
+        assert terminal.exitstatus == 5
+    site.stop_kdc()
+    terminal = log_in(mac)
+    if terminal.expect(["assword: *$", pexpect.EOF], timeout=90) == 0:
+        terminal.sendline("x1")
+        terminal.expect(pexpect.EOF, timeout=90)
+    terminal.close()
+    assert f"No Kerberos server of {REALM} can be reached" in terminal.before
+    assert terminal.exitstatus == 4
+
+
+def test_heimdal_leaves_a_ticket_of_somebody_else_alone(mac, site):
+    site.get_ticket(mac.home, "colleague", "other")
+    before = (mac.home / "ticket").read_bytes()
+    terminal = log_in(mac)
+    terminal.expect("assword: *$")
+    terminal.sendline(PASSWORD)
+    assert ended(terminal)[0] == 0
+    assert mac.sync("fetch").stdout == "Fetched chunk--00001--drop0.\n"
+    assert (mac.home / "ticket").read_bytes() == before
 
 
 def test_a_connection_that_is_stopped_does_not_keep_the_window(begin, site, hub):

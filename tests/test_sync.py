@@ -14,19 +14,22 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, cluster, fill, tarball, triplets, verified, wait_until
+from conftest import ROOT, busybox_tools, cluster, fill, tarball, triplets, verified, wait_until
 
 import labelfile
 from session.sync import GRACE, tidy
 
 
-@pytest.fixture(params=["dash", "bash --posix"])
+@pytest.fixture(params=["dash", "bash --posix", "busybox sh"])
 def sync(request, tmp_path, hub):
     """Call sync.sh as a person does who labels as ann on the local hub."""
+    path = os.environ["PATH"]
+    if request.param == "busybox sh":
+        path = f"{busybox_tools(tmp_path / 'tools')}:{path}"
 
     def call(*words, **env):
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": path,
             "HOME": str(tmp_path),
             "ARTIFACTSPY_DATA": str(tmp_path / "data"),
             "KRB5_CONFIG": os.devnull,
@@ -358,6 +361,22 @@ def test_status_tells_hub_chunks_and_labels(sync, tmp_path, hub):
     assert lines["hub"] == str(hub) and lines["user"] == "ann"
     assert lines["stamps"] == "11 detections to label, in 1 chunks"
     assert lines["labels"].startswith("1 files waiting")
+    system = os.uname()
+    assert lines["system"] == f"{system.sysname} {system.release} {system.machine}"
+
+
+def test_a_grep_that_takes_no_patterns_for_all_of_them_counts_all_the_same(sync, tmp_path):
+    """An older BSD grep, and so an older Mac's: whoever had given no label had none to give."""
+    sync("fetch")
+    grep = tmp_path / "bin" / "grep"
+    grep.parent.mkdir()
+    grep.write_text(
+        '#!/bin/sh\nfor word in "$@"; do\n  if [ "${before-}" = -f ] && [ ! -s "$word" ]; then\n'
+        f'    echo 0\n    exit 1\n  fi\n  before=$word\ndone\nexec {shutil.which("grep")} "$@"\n'
+    )
+    grep.chmod(0o755)
+    said = sync("status", PATH=f"{grep.parent}:{os.environ['PATH']}").stdout
+    assert "12 detections to label" in said
 
 
 def test_without_a_user_it_says_how_to_set_one(sync, tmp_path):
