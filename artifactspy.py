@@ -16,6 +16,7 @@ import os
 import pwd
 import queue
 import signal
+import subprocess
 import sys
 import termios
 import threading
@@ -28,7 +29,7 @@ from session.folder import take_lock
 from session.settings import ROOT, SessionError, Settings, choose, stored
 from session.sync import INTERRUPTED, Sync, has_terminal
 from window.greeting import greet
-from window.screen import open_display, when_lost
+from window.screen import open_display, toolkit, when_lost
 from window.window import Window
 
 if TYPE_CHECKING:
@@ -101,7 +102,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="for the hub's owner: label what most needs it, and see what others said",
     )
-    parser.add_argument("--version", action="version", version=f"ArtifactSpy {VERSION}")
+    parser.add_argument(
+        "--version", action="store_true", help="tell the versions of all that matters, and end"
+    )
     given = parser.parse_args(words)
     for name in ("user", "hub", "realm"):
         if getattr(given, name) == "":
@@ -113,6 +116,34 @@ def _practice_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError("it takes a number from 1 to 1000")
     return int(text)
+
+
+def versions() -> str:
+    """Return what whoever is to help asks first: versions, and nothing of a person or a hub."""
+    import platform
+    from importlib import metadata
+
+    def of(package: str) -> str:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return "none"
+
+    commit = ""
+    if (ROOT / ".git").exists():
+        git = "git", "--git-dir", str(ROOT / ".git"), "--work-tree", str(ROOT)
+        command = *git, "--no-optional-locks", "describe", "--tags", "--always", "--dirty"
+        with contextlib.suppress(OSError):
+            told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            commit = f" ({told.strip()})" if told else ""
+    kind = " (conda)" if Path(sys.prefix, "conda-meta").exists() else ""
+    kind = " (.venv)" if Path(sys.prefix) == ROOT / ".venv" else kind
+    packages = ", ".join(f"{name} {of(name)}" for name in ("numpy", "astropy", "Pillow"))
+    return (
+        f"ArtifactSpy {VERSION}{commit}\n"
+        f"Python {platform.python_version()}{kind}, Tk {toolkit()}, {packages}\n"
+        f"{platform.platform()}"
+    )
 
 
 class _Log(logging.FileHandler):
@@ -153,6 +184,9 @@ def leaving_nothing(made: Sequence[Path]) -> Iterator[None]:
 
 def run(given: argparse.Namespace) -> int:
     """Hold one session; return the program's exit status."""
+    if given.version:
+        print(versions())
+        return 0
     home = given.data.expanduser().resolve()
 
     def chosen_as(user: str | None) -> Settings:

@@ -1,12 +1,17 @@
 """One sitting from the options to the exit status, with a hub, a full disk, a crash."""
 
 import os
+import platform
 import re
 import signal
 import subprocess
 import sys
 import time
+import tkinter
 
+import astropy
+import numpy as np
+import PIL
 import pytest
 from conftest import ROOT, cluster, fill, hold, tarball, triplets, verified, wait_until
 from onscreen import ask_for_comment, pass_time
@@ -190,6 +195,42 @@ def run(*words, env=None):
 def test_help_and_version_answer():
     assert "--hub" in run("--help").stdout and run("--help").returncode == 0
     assert artifactspy.VERSION in run("--version").stdout
+
+
+def test_the_version_tells_what_whoever_helps_asks_first_and_nothing_of_a_person(tmp_path):
+    env = {**os.environ, "HOME": str(tmp_path), "USER": "an-astronomer"}
+    done = run("--version", "--user", "an-astronomer", "--hub", "a-host:/hub", env=env)
+    program, packages, system = done.stdout.splitlines()
+    assert re.fullmatch(rf"ArtifactSpy {artifactspy.VERSION}( \(.+\))?", program)
+    python = sys.version.split()[0]
+    tk = rf"Tk {tkinter.TkVersion}\.\d+"
+    others = f"numpy {np.__version__}, astropy {astropy.__version__}, Pillow {PIL.__version__}"
+    assert re.fullmatch(rf"Python {python}( \(.venv\)| \(conda\))?, {tk}, {others}", packages)
+    assert system.startswith(platform.system().replace("Darwin", "macOS"))
+    for private in (str(tmp_path), str(ROOT), "an-astronomer", "a-host", platform.node()):
+        assert private not in done.stdout
+    assert done.returncode == 0 and not list(tmp_path.iterdir())
+
+
+def test_the_program_its_citation_and_its_changes_tell_one_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert re.findall(r"^version: (.+)$", citation, re.M) == [artifactspy.VERSION]
+    latest, *earlier = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    if latest == "Unreleased":  # what comes next, above the version that was released last
+        latest = earlier[0] if earlier else ""
+    released = re.findall(r"^date-released: (.+)$", citation, re.M)
+    wanted = f"{artifactspy.VERSION}, {released[0]}" if released else ""
+    assert latest == wanted, (
+        "a version has its section in CHANGELOG.md and its date in CITATION.cff"
+    )
+
+
+def test_who_writes_an_issue_is_asked_for_the_versions():
+    templates = [*(ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.md")]
+    assert templates
+    for template in templates:
+        assert "./ArtifactSpy --version" in template.read_text()
+        assert "./sync.sh status" in template.read_text()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ LATE = {  # what may be imported in a function: it is heavy, or not everywhere
     "cluster.review",  # it makes chunks, which `next` needs for the expert alone
     "cluster.page",  # pictures, for who wants the page
     "ctypes",
+    *("importlib", "platform"),  # for who wants the versions
     "cluster.hub",  # whose syntax an old Python cannot read, which __main__ tells before
 }
 

@@ -360,6 +360,12 @@ def test_a_virtual_environment_whose_python_has_gone_is_made_anew(clone, bare_py
     assert python.exists(), "it is a Python again"
 
 
+def test_the_versions_are_told_without_numpy_and_without_a_screen(clone, bare_python):
+    said = answers(clone, ARTIFACTSPY_PYTHON=str(bare_python))
+    assert "numpy none, astropy none, Pillow none" in said
+    assert not (clone / ".venv").exists()
+
+
 def test_the_python_that_is_named_stands_above_the_virtual_environment(clone, tmp_path):
     complete_venv(clone / ".venv")
     named = tmp_path / "the one I want"

@@ -19,6 +19,11 @@ from window.layout import SMALLEST, opening_size
 _kept: list[Any] = []  # what Xlib may call, which Python must not forget
 
 
+def toolkit() -> str:
+    """Return Tk's version to the patch level, which is its Tcl's: Tk itself needs a screen."""
+    return str(tk.Tcl().eval("info patchlevel"))
+
+
 def open_display() -> tk.Tk:
     """Return the root window.
 
