@@ -1,8 +1,6 @@
 """Tables and batches of earlier ArtifactSpy versions become labels and chunks of a hub.
 
-A table is ``USER--….csv`` with the columns (unnamed index), ``OBJID,ACTION,COMMENT,TIME,
-METADATA_STAMP``; TIME is ``mm/dd/yy HH:MM:SS``, local time of a zone that the caller names, and
-METADATA_STAMP may be several, joined by commas. A batch is ``batch--NNNNN--STAMP.tar.gz``; it
+A table is ``USER--….csv``; see `earlier_table`. A batch is ``batch--NNNNN--STAMP.tar.gz``; it
 becomes one chunk of the drop STAMP, with the detections that the hub does not have yet.
 
 A table is treated as if USER had uploaded it: it is kept as ``incoming/USER--TIME-SUM8.csv`` (TIME
@@ -18,80 +16,30 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import hashlib
 import math
 import os
 import random
 import re
-import zoneinfo
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import NamedTuple
 
 import disk
-import labelfile
 import stamps
-from cluster import chunks, claims, verified
+from cluster import chunks, claims, earlier_table, verified
 from cluster.drop import Drop
-from cluster.hub import STAMP, UPLOAD_LIMIT, USAGE, Hub, HubError, detections, read
+from cluster.earlier_table import Bad, Table
+from cluster.hub import STAMP, Hub, HubError, detections, read
 from cluster.options import from_caller
 from cluster.terminal import Progress, counted
-from cluster.verified import BLANK, Rejected, Verified
+from cluster.verified import Rejected, Verified
 
 VERB = "import"
 HELP = "take over the tables of earlier versions"
 EXAMPLE = "results/*.csv"
 
-UTC = timezone.utc
-_COLUMNS = ["OBJID", "ACTION", "COMMENT", "TIME", "METADATA_STAMP"]
 _BATCH = re.compile(rf"batch--[0-9]+--{STAMP.pattern}\.tar\.gz")
-_TABLE = re.compile(r"(.+?)--.+\.csv")
-_TIME = re.compile(r"([0-9]{2}/){2}[0-9]{2} ([0-9]{2}:){2}[0-9]{2}")
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # before that no survey of this kind took pictures
-_COMMENT_LINES = 20  # at most, of which one row is made
 _NAMED = 5  # of the rejected rows, in the summary
-
-
-class _Label(NamedTuple):
-    """A good row of a table: the line it begins in, what it is in the hub, and TIME as it stood."""
-
-    line: int
-    row: labelfile.Row
-    time: str
-
-
-class _Bad(NamedTuple):
-    """A row for rejected/, and the line of the table it begins in."""
-
-    line: int
-    rejected: Rejected
-
-
-class _Table(NamedTuple):
-    """A table: where it came from, whose it is, its bytes, and its rows with what was made of them.
-
-    `good` has the labels by Object ID; `local` is the latest TIME in the table, and `odd` counts
-    those that clocks show twice or never.
-    """
-
-    path: Path
-    user: str
-    data: bytes
-    good: dict[str, _Label]
-    bad: list[_Bad]
-    local: datetime
-    odd: Counter[str | None]
-
-
-class _Moment(NamedTuple):
-    """A TIME as it stands and in UTC; `oddity` is "twice" or "never" if clocks show it so."""
-
-    wall: datetime
-    at: datetime
-    oddity: str | None
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -133,17 +81,17 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
     """
     hub = Hub(folder)
     hub.owner_only("take over earlier tables")
-    zone = _zone(timezone)
+    zone = earlier_table.zone_of(timezone)
     problems: list[str] = []
     batches: list[Path] = []
-    tables: list[_Table] = []
+    tables: list[Table] = []
     with chunks.alone(hub), Progress() as progress:
         for source in map(Path, sources):
             try:
                 if _BATCH.fullmatch(source.name):
                     batches.append(source)
                 else:
-                    tables.append(_read_table(source, zone))
+                    tables.append(earlier_table.read(source, zone))
             except stamps.StampError as error:
                 problems.append(f"{source}: {error}")
         if batches:
@@ -169,17 +117,6 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
             "over: mend these and import them again."
         )
     return 0
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; a path; a folder of zones
-        raise HubError(
-            f"This machine knows no time zone {name!r}: nothing was taken over. Use a name such as "
-            "America/Chicago, or UTC.",
-            USAGE,
-        ) from None
 
 
 def _take_batches(hub: Hub, batches: list[Path], progress: Progress) -> list[str]:
@@ -210,110 +147,7 @@ def _stamp(batch: Path) -> str:
     return stamps.metadata_stamp(stamps.stem(batch))
 
 
-def _read_table(path: Path, zone: tzinfo) -> _Table:
-    """Read a table, and part its good rows from the bad ones, but for whether the hub has them."""
-    match = _TABLE.fullmatch(path.name)
-    if match is None or not labelfile.is_user(match[1]):
-        raise stamps.StampError("it is neither USER--….csv nor batch--NNNNN--STAMP.tar.gz")
-    try:
-        if path.stat().st_size > UPLOAD_LIMIT or not path.is_file():
-            raise stamps.StampError(f"it is no table of at most {UPLOAD_LIMIT} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise stamps.StampError(f"it cannot be read ({error.strerror})") from error
-    records = _records(data.decode("utf-8-sig", "replace"))
-    first = next(records, None)
-    header = [name.strip() for name in (first and first.fields) or ()]
-    # an index has no name, or one that pandas made up
-    if header not in (_COLUMNS, [header[0] if header else "", *_COLUMNS]):
-        raise stamps.StampError(f"its columns are not those of a table, {', '.join(_COLUMNS)}")
-    good: dict[str, _Label] = {}
-    bad: list[_Bad] = []
-    odd: Counter[str | None] = Counter()
-    local, latest = _EARLIEST.replace(tzinfo=None), datetime.now(UTC) + timedelta(days=1)
-    for record in records:
-        if record.fields is None or len(record.fields) != len(header):
-            row = BLANK._replace(comment=record.text)
-            bad.append(_Bad(record.line, Rejected(row, "the line is no row")))
-            continue
-        told = dict(zip(header, map(str.strip, record.fields)))
-        comment = "".join(c if c.isprintable() else " " for c in told["COMMENT"])
-        row = labelfile.Row(
-            objid=told["OBJID"],
-            action=told["ACTION"],
-            comment=" ".join(comment.split()),
-            time=told["TIME"],
-            metadata_stamp=told["METADATA_STAMP"],
-            seconds="0",
-        )
-        moment = _moment(row.time, zone)
-        if moment is None:
-            bad.append(_Bad(record.line, Rejected(row, "TIME is not like 11/22/26 13:08:00")))
-            continue
-        local = max(local, moment.wall)
-        label = row._replace(time=moment.at.strftime("%Y-%m-%dT%H:%M:%S.000Z"))
-        reason = labelfile.check(label)
-        if reason is None and not _EARLIEST <= moment.at <= latest:
-            reason = "TIME is before 2000 or in the future"
-        if reason is not None:
-            bad.append(_Bad(record.line, Rejected(row, reason)))
-            continue
-        odd[moment.oddity] += 1
-        good.pop(label.objid, None)  # the last row counts, and stands where it came
-        good[label.objid] = _Label(record.line, label, row.time)
-    return _Table(path, match[1], data, good, bad, local, odd)
-
-
-class _Record(NamedTuple):
-    """A row of a CSV: the number of its first line, its fields, and that line.
-
-    Fields are None for a line that is no row.
-    """
-
-    line: int
-    fields: list[str] | None
-    text: str
-
-
-def _records(text: str) -> Iterator[_Record]:
-    """Go through the rows of a CSV.
-
-    A quote that is not closed within a few lines costs its own line, and not the rest of the table.
-    """
-    lines = text.replace("\r\n", "\n").split("\n")
-    place = 0
-    while place < len(lines):
-        first, end, fields = place, place, None
-        while fields is None and end < min(first + _COMMENT_LINES, len(lines)):
-            end += 1
-            try:
-                (fields,) = csv.reader((line + "\n" for line in lines[first:end]), strict=True)
-            except csv.Error as error:
-                if "unexpected end" not in str(error):
-                    break
-        place = first + 1 if fields is None else end
-        if lines[first].strip():
-            yield _Record(first + 1, fields, lines[first][: labelfile.COMMENT_LIMIT])
-
-
-def _moment(text: str, zone: tzinfo) -> _Moment | None:
-    """Return what a TIME means in a zone, or None if it is none."""
-    if not _TIME.fullmatch(text):
-        return None
-    try:
-        wall = datetime.strptime(text, "%m/%d/%y %H:%M:%S")
-    except ValueError:
-        return None
-    # PEP 495: with fold 0, what is shown twice is the first, and what is never shown is counted
-    # on from before the clocks were put forward
-    local, other = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    at, oddity = local.astimezone(UTC), None
-    if local.utcoffset() != other.utcoffset():
-        oddity = "twice" if at.astimezone(zone).replace(tzinfo=None) == wall else "never"
-    return _Moment(wall, at, oddity)
-
-
-def _take_table(hub: Hub, table: _Table, homes: dict[str, str]) -> Iterator[str]:
+def _take_table(hub: Hub, table: Table, homes: dict[str, str]) -> Iterator[str]:
     """Write a table's rows down, and go through the lines that tell of it.
 
     `homes` has, by Object ID, the chunk that it is in.
@@ -336,7 +170,7 @@ def _take_table(hub: Hub, table: _Table, homes: dict[str, str]) -> Iterator[str]
             good.append(Verified(label.row._replace(metadata_stamp=stamp), table.user))
         else:
             row = label.row._replace(time=label.time)
-            bad.append(_Bad(label.line, Rejected(row, "OBJID is in no chunk of this hub")))
+            bad.append(Bad(label.line, Rejected(row, "OBJID is in no chunk of this hub")))
     bad.sort()
     verified.write(tray, name, good, (one.rejected for one in bad), desk)
     where = tray.relative_to(hub.folder) / "rejected" / name

@@ -40,6 +40,7 @@ LATE = {  # what may be imported in a function: it is heavy, or not everywhere
 TESTED_WITH = {  # rooms that are seen through another's door
     **dict.fromkeys(("chunks", "sources", "tables"), "add"),
     **dict.fromkeys(("dawid_skene", "votes"), "consensus"),
+    "earlier_table": "earlier",
     **dict.fromkeys(("findings", "page", "terminal", "text"), "report"),
     **dict.fromkeys(("readme", "training"), "export"),
     **dict.fromkeys(("room", "options"), "handout"),
