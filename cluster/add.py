@@ -10,7 +10,7 @@ import argparse
 import math
 import os
 import random
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 
 import disk
 import stamps
@@ -18,7 +18,7 @@ from cluster import chunks, tables
 from cluster.drop import Drop
 from cluster.hub import REFUSED, STAMP, USAGE, Hub, HubError, detections
 from cluster.options import from_caller
-from cluster.tables import SCORE, Table
+from cluster.tables import SCORE
 from cluster.terminal import Progress, counted
 
 VERB = "add"
@@ -31,9 +31,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources",
         metavar="STAMPS",
-        nargs="+",
+        nargs="*",
         type=from_caller,
-        help="a tar.gz of stamps, or a folder that holds some at any depth",
+        help="a tar.gz of stamps, or a folder that holds some at any depth; none, and a table is "
+        "brought to what the hub has",
     )
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
@@ -83,7 +84,8 @@ def run(
     folder : str
         The hub's.
     sources : list of str
-        Archives (tar.gz), and folders that hold stamps at any depth.
+        Archives (tar.gz), and folders that hold stamps at any depth. None: the table is brought to
+        the detections that the hub has, as it is to those that come with the stamps of others.
     metadata : str, optional
         A CSV with a column OBJID.
     lightcurves : str, optional
@@ -111,13 +113,24 @@ def run(
     if min_score is not None and not math.isfinite(min_score):
         raise HubError(f"{min_score} is no score: nothing was added. Use one like 0.8.", USAGE)
     path = metadata if lightcurves is None else lightcurves
+    if not sources and path is None:
+        raise HubError("Name stamps, or a table with --metadata: nothing was added.", USAGE)
     open_table = tables.read_csv if lightcurves is None else tables.read_light_curves
     by_score = min_score is not None or order == "uncertain"
     with chunks.alone(hub), Progress() as progress, Drop(hub, progress) as drop:
         stamp = _unused_stamp(stamp, {stamps.metadata_stamp(chunk.name) for chunk in hub.chunks()})
         # a table of no use should be known before hours of copying
-        group = hub.rules.group_column
-        columns, total = _check_table(open_table, path, by_score, group, progress)
+        columns: list[str] = []
+        total = 0
+        if path is not None:
+            progress(f"reading {path}", at_once=True)
+            columns, total = tables.examined(path, hub.rules.group_column, open_table)
+        if by_score and SCORE not in columns:
+            raise HubError(
+                f"--min-score and --order uncertain need a table with a column {SCORE}: nothing "
+                "was added. Name one with --metadata or --lightcurves, or leave them out.",
+                USAGE,
+            )
         told = "; ".join(filter(None, map(drop.read, sources)))
         matched = drop.match(format)
         drop.replace(format)
@@ -125,10 +138,11 @@ def run(
         if path is not None:
             progress(f"looking for them in {path}", at_once=True)
             unused, any_fits = drop.join(open_table(path), path)
-            if matched.found and not any_fits:
+            if unused == total if not sources else matched.found and not any_fits:
+                whose = "these stamps" if sources else "this hub"
                 raise HubError(
                     f"{told}{'. ' if told else ''}None of the {counted(total, 'row')} of {path} "
-                    "belongs to these stamps: nothing was added. Is it the right table?",
+                    f"belongs to {whose}: nothing was added. Is it the right table?",
                     REFUSED,
                 )
         below = drop.cut(min_score)
@@ -139,6 +153,11 @@ def run(
         contents = drop.contents(stamp, drop.ordered(seed, order), hub.rules.chunk_size, columns)
         already, again, both = drop.already(), drop.again(), drop.both()
         new = chunks.write(hub, contents, seed, cut, columns, progress)
+        gained = drop.bring(columns)
+    if not sources:
+        told = f"{counted(gained, 'detection')} of the hub got what {path} says"
+        print(f"{told}; {counted(unused, 'row is', 'rows are')} of no detection here.")
+        return 0
     if told and not new:
         raise HubError(f"{told}. Nothing was added.")
     added = f"Added {counted(detections(new), 'detection')} in {counted(len(new), 'chunk')} as drop"
@@ -159,6 +178,8 @@ def run(
             f"  Stamps were taken without a look at them ({blind}): whether people can see them "
             "tells an add with a Python that has numpy, Pillow and astropy."
         )
+    if gained:
+        print(f"  {counted(gained, 'detection')} of the hub got what {path} says.")
     if drop.sources.passed:
         files = counted(drop.sources.passed, "file was", "files were")
         print(f"  {files} passed over, such as {drop.sources.example}: no name of a stamp.")
@@ -192,45 +213,3 @@ def _unused_stamp(stamp: str | None, used: Container[str]) -> str:
             REFUSED,
         )
     return stamp
-
-
-def _check_table(
-    open_table: Callable[[str], Table],
-    path: str | None,
-    by_score: bool,
-    group: str,
-    progress: Progress,
-) -> tuple[list[str], int]:
-    """Go through a table once; return its columns without OBJID, and how many rows it has.
-
-    Names of groups that have been rounded would put several objects into one group, or one into
-    several.
-    """
-    columns: list[str] = []
-    total = 0
-    if path is not None:
-        progress(f"reading {path}", at_once=True)
-        table = open_table(path)
-        columns = [*table.columns]
-        if "OBJID" not in columns:
-            found = ", ".join(columns)[:500] or "none"
-            raise tables.unusable(path, f"it has no column OBJID; its columns are {found}")
-        place, names = columns.index(group if group in columns else "OBJID"), tables.Column()
-        for row in table.rows:
-            total += 1
-            if group in columns:
-                names.take(row[place])
-        if names.example:
-            raise tables.unusable(
-                path,
-                f"its {group} looks rounded, as a spreadsheet or a float does to long numbers: "
-                f"{names.example}; save it as text",
-            )
-        columns.remove("OBJID")
-    if by_score and SCORE not in columns:
-        raise HubError(
-            f"--min-score and --order uncertain need a table with a column {SCORE}: nothing was "
-            "added. Name one with --metadata or --lightcurves, or leave them out.",
-            USAGE,
-        )
-    return columns, total

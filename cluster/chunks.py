@@ -17,7 +17,7 @@ import os
 import re
 import tarfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from typing import NamedTuple
@@ -189,6 +189,33 @@ def _write_one(
     disk.write_whole(hub.metadata_file(chunk.name), rows)
     hub.open_claims(chunk.name)
     return chunk._replace(sha256=hashlib.sha256(data).hexdigest(), bytes=str(len(data)))
+
+
+def bring(hub: Hub, name: str, columns: Sequence[str], told: Mapping[str, Sequence[str]]) -> int:
+    """Bring detections of a chunk what a table says of them; return how many gained by it.
+
+    What the chunk's own table says stays, what it lacks is filled in. The archive stays as it is,
+    and with it what labelers are told.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Of the table, without OBJID.
+    told : mapping
+        Object ID -> its fields in that table.
+    """
+    known, rows = hub.metadata(name)
+    header = list(dict.fromkeys((*known, *columns)))
+    places, gained = [header.index(column) for column in columns], 0
+    for row in rows:
+        before = [*row, *[""] * (len(header) - len(row))]
+        row[:] = before
+        for place, text in zip(places, told.get(row[0], ())):
+            row[place] = row[place] or text
+        gained += row != before
+    if gained:
+        disk.write_whole(hub.metadata_file(name), table(header, rows))
+    return gained
 
 
 def size_in_archive(sizes: Iterable[int]) -> int:

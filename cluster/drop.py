@@ -20,12 +20,12 @@ from typing import IO, Any, NamedTuple
 
 import labels
 import stamps
-from cluster import looking, verified
+from cluster import chunks, looking, verified
 from cluster.chunks import UNPACKED_LIMIT, Content, size_in_archive
 from cluster.hub import Hub, HubError
 from cluster.looking import Place
 from cluster.sources import Came, Sources
-from cluster.tables import SCORE, Span, Table, identifier, rounded, score, unusable
+from cluster.tables import SCORE, Span, Table, Unusable, identifier, rounded, score
 from cluster.terminal import Progress, counted
 
 _NAMED = 5  # reasons in the summary
@@ -38,7 +38,7 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -32768;
 CREATE TABLE known (objid TEXT PRIMARY KEY, chunk TEXT, stamp TEXT, came INTEGER DEFAULT 0,
-                    said INTEGER DEFAULT 0);
+                    said INTEGER DEFAULT 0, fields TEXT);
 CREATE TABLE stamp (objid TEXT, kind INTEGER, suffix TEXT, place INTEGER, size INTEGER,
                     source INTEGER, why TEXT);
 CREATE TABLE found (objid TEXT PRIMARY KEY, source INTEGER, place INTEGER, parts TEXT, size INTEGER,
@@ -351,6 +351,8 @@ class Drop:
     def join(self, table: Table, path: str) -> Joined:
         """Give the detections their rows of a table, the first of several.
 
+        Those that the hub has get theirs with `bring`.
+
         Raises
         ------
         HubError
@@ -364,12 +366,16 @@ class Drop:
             value = None if score_at is None else score(row[score_at])
             text = row.pop(objid_at)
             objid = identifier(text)
+            fields = json.dumps(row)
             if self._index.execute(
                 "UPDATE found SET score = ?, fields = ? WHERE objid = ? AND fields IS NULL",
-                (value, json.dumps(row), objid),
+                (value, fields, objid),
             ).rowcount:
                 any_fits = True
                 continue
+            self._index.execute(
+                "UPDATE known SET fields = ? WHERE objid = ? AND fields IS NULL", (fields, objid)
+            )
             known = self._index.execute("SELECT came FROM known WHERE objid = ?", (objid,))
             came = known.fetchone()
             if came is not None:
@@ -383,16 +389,30 @@ class Drop:
 
     def _refuse_rounded(self, spans: dict[str, Span], path: str) -> None:
         """Raise an error if a stamp without a row may be what a row was before it was rounded."""
+        where = "found" if self._read else "known"  # a table alone is for what the hub has
         for text, span in spans.items():
             low, high = str(max(0, span.low)), str(span.high)
             stamp = self._index.execute(
-                "SELECT objid FROM found WHERE fields IS NULL AND objid BETWEEN ? AND ? "
+                f"SELECT objid FROM {where} WHERE fields IS NULL AND objid BETWEEN ? AND ? "
                 "AND length(objid) = ?",
                 (low, high, len(low)),
             ).fetchone()
             if stamp and len(low) == len(high):
                 reason = f"its OBJID {text} has lost digits, as a spreadsheet does to long numbers"
-                raise unusable(path, f"{reason}: the stamps have {stamp[0]}; save it as text")
+                raise Unusable(path, f"{reason}: the stamps have {stamp[0]}; save it as text")
+
+    def bring(self, columns: Sequence[str]) -> int:
+        """Bring what the hub has its rows of the table; return how many detections gained by it.
+
+        `columns` are the table's without OBJID.
+        """
+        query = "SELECT chunk, objid, fields FROM known WHERE fields IS NOT NULL ORDER BY chunk"
+        gained = 0
+        for name, rows in groupby(self._index.execute(query), key=lambda row: row[0]):
+            self._progress(f"what the table says goes to {name}")
+            told = {objid: json.loads(fields) for _, objid, fields in rows}
+            gained += chunks.bring(self._hub, name, columns, told)
+        return gained
 
     def lacking(self) -> int:
         """Return how many of the triplets have no row of the table."""

@@ -1,7 +1,9 @@
 """Tables and batches of earlier ArtifactSpy versions become labels and chunks of a hub.
 
 A table is ``USER--….csv``; see `earlier_table`. A batch is ``batch--NNNNN--STAMP.tar.gz``; it
-becomes one chunk of the drop STAMP, with the detections that the hub does not have yet.
+becomes one chunk of the drop STAMP, with the detections that the hub does not have yet. Metadata
+are ``STAMP.csv`` (or several STAMPs, joined by commas) with a column OBJID; they come to the
+detections of the batches, and to those that the hub has.
 
 A table is treated as if USER had uploaded it: it is kept as ``incoming/USER--TIME-SUM8.csv`` (TIME
 is the latest in it, SUM8 the beginning of its SHA-256), and its rows go to ``verified/`` and
@@ -26,7 +28,7 @@ from pathlib import Path
 
 import disk
 import stamps
-from cluster import chunks, claims, earlier_table, verified
+from cluster import chunks, claims, earlier_table, tables, verified
 from cluster.drop import Drop
 from cluster.earlier_table import Bad, Table
 from cluster.hub import STAMP, Hub, HubError, detections, read
@@ -39,6 +41,7 @@ HELP = "take over the tables of earlier versions"
 EXAMPLE = "results/*.csv"
 
 _BATCH = re.compile(rf"batch--[0-9]+--{STAMP.pattern}\.tar\.gz")
+_METADATA = re.compile(rf"{STAMP.pattern}(,{STAMP.pattern})*\.csv")
 _NAMED = 5  # of the rejected rows, in the summary
 
 
@@ -49,7 +52,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="+",
         type=from_caller,
-        help="USER--....csv, or batch--NNNNN--STAMP.tar.gz",
+        help="USER--....csv, batch--NNNNN--STAMP.tar.gz, or metadata STAMP.csv",
     )
     parser.add_argument(
         "--timezone",
@@ -67,7 +70,7 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
     folder : str
         The hub's.
     sources : list of str
-        Tables and batches, in any order.
+        Tables, batches and metadata, in any order.
     timezone : str
         In which the tables' times are, such as America/Chicago. Of a time that clocks show twice,
         when summer time ends, the first is meant; one that they never show, when it begins, is
@@ -84,20 +87,24 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
     zone = earlier_table.zone_of(timezone)
     problems: list[str] = []
     batches: list[Path] = []
-    tables: list[Table] = []
+    metadata: list[Path] = []
+    results: list[Table] = []
     with chunks.alone(hub), Progress() as progress:
         for source in map(Path, sources):
             try:
                 if _BATCH.fullmatch(source.name):
                     batches.append(source)
+                elif _METADATA.fullmatch(source.name):
+                    metadata.append(source)
                 else:
-                    tables.append(earlier_table.read(source, zone))
+                    results.append(earlier_table.read(source, zone))
             except stamps.StampError as error:
                 problems.append(f"{source}: {error}")
-        if batches:
-            problems += _take_batches(hub, batches, progress)
+        metadata, passed = _of_drops(hub, metadata, batches, results)
+        if batches or metadata:
+            problems += _take_batches(hub, batches, metadata, progress)
         progress("looking for the tables' detections", at_once=True)
-        wanted = {objid for table in tables for objid in table.good}
+        wanted = {objid for table in results for objid in table.good}
         homes: dict[str, str] = {}  # Object ID -> its chunk
         held: dict[str, list[str]] = {}  # chunk -> its Object IDs
         for chunk in hub.chunks() if wanted else ():
@@ -105,40 +112,81 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
             if found := wanted.intersection(objids):
                 homes.update(dict.fromkeys(found, chunk.name))
                 held[chunk.name] = objids
-        told = [line for table in tables for line in _take_table(hub, table, homes)]
-        closed = sum(_close(hub, user, held) for user in sorted({table.user for table in tables}))
+        told = [line for table in results for line in _take_table(hub, table, homes)]
+        closed = sum(_close(hub, user, held) for user in sorted({table.user for table in results}))
     for line in told:
         print(line)
-    if tables:
+    if results:
         print(f"Chunks that one more person has finished: {closed}.")
+    for line in _some(passed):
+        print(f"Passed over {line}")
     if problems:
+        rest = results or batches or metadata
         raise HubError(
-            f"{'; '.join(problems)}. {'The rest' if tables or batches else 'Nothing'} was taken "
+            f"{'; '.join(problems)}. {'The rest' if rest else 'Nothing'} was taken "
             "over: mend these and import them again."
         )
     return 0
 
 
-def _take_batches(hub: Hub, batches: list[Path], progress: Progress) -> list[str]:
-    """Make chunks of batches, and print how many; return what is wrong with which."""
+def _of_drops(
+    hub: Hub, metadata: list[Path], batches: list[Path], results: list[Table]
+) -> tuple[list[Path], list[str]]:
+    """Return the metadata of drops that the hub, a batch or a table names, and what is of none."""
+    known = {stamps.metadata_stamp(chunk.name) for chunk in hub.chunks()} if metadata else set()
+    known.update(map(_stamp, batches), *(table.stamps for table in results))
+    named = {path: known.isdisjoint(path.name[:-4].split(",")) for path in metadata}
+    others = [f"{path}: there is no drop of that name." for path in metadata if named[path]]
+    return [path for path in metadata if not named[path]], others
+
+
+def _some(lines: Sequence[str]) -> Iterator[str]:
+    """Go through the first of some lines, and how many more there are."""
+    yield from lines[:_NAMED]
+    if len(lines) > _NAMED:
+        yield f"and {len(lines) - _NAMED} more"
+
+
+def _take_batches(
+    hub: Hub, batches: list[Path], metadata: list[Path], progress: Progress
+) -> list[str]:
+    """Make chunks of batches with their metadata, and print how many; return what is wrong."""
+    problems, usable, columns = [], [], dict[str, None]()
+    for path in map(str, metadata):
+        progress(f"reading {path}", at_once=True)
+        try:
+            columns.update(dict.fromkeys(tables.examined(path, hub.rules.group_column).columns))
+            usable.append(path)
+        except tables.Unusable as error:
+            problems.append(f"{path}: {error.reason}")
     with Drop(hub, progress) as drop:
-        problems = [problem for problem in map(drop.read, batches) if problem]
+        problems += [problem for problem in map(drop.read, batches) if problem]
         matched = drop.match()
+        unused = drop.join(tables.read_several(usable), usable[0]).unused if usable else 0
         contents = (
             content
             for number, batch in enumerate(batches, 1)
-            for content in drop.contents(_stamp(batch), drop.from_source(number), math.inf)
+            for content in drop.contents(
+                _stamp(batch), drop.from_source(number), math.inf, list(columns)
+            )
         )
         seed = random.SystemRandom().getrandbits(32)
-        new = chunks.write(hub, contents, seed, progress=progress)
+        new = chunks.write(hub, contents, seed, columns=list(columns), progress=progress)
+        gained, lacking = drop.bring(list(columns)), drop.lacking()
         already = drop.already()
-    print(
-        f"{counted(len(batches), 'batch', 'batches')} became {counted(len(new), 'chunk')} with "
-        f"{counted(detections(new), 'detection')}; {matched.incomplete.count} incomplete, "
-        f"{already} there already."
-    )
+    if batches:
+        print(
+            f"{counted(len(batches), 'batch', 'batches')} became {counted(len(new), 'chunk')} with "
+            f"{counted(detections(new), 'detection')}; {matched.incomplete.count} incomplete, "
+            f"{already} there already."
+        )
     for line in matched.incomplete.lines():
         print(line)
+    if metadata:
+        print(
+            f"{counted(len(usable), 'metadata table')}: {gained} there already got what it lacked, "
+            f"{lacking} new have no row; {counted(unused, 'row has', 'rows have')} no stamps."
+        )
     return problems
 
 
@@ -176,10 +224,8 @@ def _take_table(hub: Hub, table: Table, homes: dict[str, str]) -> Iterator[str]:
     where = tray.relative_to(hub.folder) / "rejected" / name
     told = f", {len(bad)} rejected ({where} says why)" if bad else ""
     yield f"{table.user}: {counted(len(good), 'row')} of {table.path.name} verified{told}."
-    for one in bad[:_NAMED]:
-        yield f"  line {one.line}: {one.rejected.reason}"
-    if len(bad) > _NAMED:
-        yield f"  and {len(bad) - _NAMED} more"
+    for line in _some([f"line {one.line}: {one.rejected.reason}" for one in bad]):
+        yield f"  {line}"
     if count := table.odd["twice"]:
         yield f"  {counted(count, 'time')} that clocks show twice: the first was taken."
     if count := table.odd["never"]:

@@ -48,8 +48,8 @@ class Bad(NamedTuple):
 class Table(NamedTuple):
     """A table: where it came from, whose it is, its bytes, and its rows with what was made of them.
 
-    `good` has the labels by Object ID; `local` is the latest TIME in the table, and `odd` counts
-    those that clocks show twice or never.
+    `good` has the labels by Object ID; `stamps` are all in METADATA_STAMP, `local` is the latest
+    TIME in the table, and `odd` counts those that clocks show twice or never.
     """
 
     path: Path
@@ -57,6 +57,7 @@ class Table(NamedTuple):
     data: bytes
     good: dict[str, Label]
     bad: list[Bad]
+    stamps: set[str]
     local: datetime
     odd: Counter[str | None]
 
@@ -138,7 +139,8 @@ def read(path: Path, zone: tzinfo) -> Table:
         odd[moment.oddity] += 1
         good.pop(label.objid, None)  # the last row counts, and stands where it came
         good[label.objid] = Label(record.line, label, row.time)
-    return Table(path, match[1], data, good, bad, local, odd)
+    named = {s for label in good.values() for s in label.row.metadata_stamp.split(",")}
+    return Table(path, match[1], data, good, bad, named, local, odd)
 
 
 class _Record(NamedTuple):

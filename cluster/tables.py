@@ -13,7 +13,7 @@ import decimal
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from cluster.hub import HubError, files_below
@@ -121,11 +121,14 @@ class Column:
         return self._first if enough else None
 
 
-def unusable(path: str, reason: object) -> HubError:
-    """Return the error that a table gives rise to."""
-    return HubError(
-        f"{path} cannot be used ({reason}): nothing was added. Mend it and run this again."
-    )
+class Unusable(HubError):
+    """A table cannot be used; `reason` is a phrase."""
+
+    def __init__(self, path: str, reason: object):
+        super().__init__(
+            f"{path} cannot be used ({reason}): nothing was added. Mend it and run this again."
+        )
+        self.reason = str(reason)
 
 
 def score(text: str) -> float | None:
@@ -159,7 +162,7 @@ def _csv_lines(path: str) -> Iterator[list[str]]:
                 yield line
     except (OSError, ValueError, csv.Error) as error:  # ValueError: also what is no UTF-8
         reason = error.strerror if isinstance(error, OSError) else error
-        raise unusable(path, reason) from error
+        raise Unusable(path, reason) from error
 
 
 def _delimiter(header: str) -> str:
@@ -181,6 +184,58 @@ def _encoding(path: str) -> str:
     return "utf-16-be" if begin[:4:2] == b"\0\0" else "utf-8-sig"
 
 
+def read_several(paths: Sequence[str]) -> Table:
+    """Read several CSVs as if they were one, with the columns of all."""
+    columns: dict[str, None] = {}
+    for path in paths:
+        columns.update(dict.fromkeys(read_csv(path).columns))
+    return Table(list(columns), _rows_of(paths, list(columns)))
+
+
+def _rows_of(paths: Sequence[str], columns: list[str]) -> Iterator[list[str]]:
+    for path in paths:
+        table = read_csv(path)
+        places = [columns.index(name) for name in table.columns]
+        for line in table.rows:
+            row = [""] * len(columns)
+            for place, value in zip(places, line):
+                row[place] = value
+            yield row
+
+
+class Examined(NamedTuple):
+    """What a table has: its columns but for OBJID, and how many rows."""
+
+    columns: list[str]
+    total: int
+
+
+def examined(path: str, group: str, open_table: Callable[[str], Table] = read_csv) -> Examined:
+    """Go through a table once: before hours of copying it should be known whether it is of use.
+
+    Names in the column `group` that have been rounded would put several objects into one group, or
+    one into several.
+    """
+    table, total = open_table(path), 0
+    columns = [*table.columns]
+    if "OBJID" not in columns:
+        found = ", ".join(columns)[:500] or "none"
+        raise Unusable(path, f"it has no column OBJID; its columns are {found}")
+    place, names = columns.index(group if group in columns else "OBJID"), Column()
+    for row in table.rows:
+        total += 1
+        if group in columns:
+            names.take(row[place])
+    if names.example:
+        raise Unusable(
+            path,
+            f"its {group} looks rounded, as a spreadsheet or a float does to long numbers: "
+            f"{names.example}; save it as text",
+        )
+    columns.remove("OBJID")
+    return Examined(columns, total)
+
+
 def read_light_curves(folder: str) -> Table:
     """Read the light curves below a folder as if they were one CSV.
 
@@ -190,7 +245,7 @@ def read_light_curves(folder: str) -> Table:
     for path in _files(folder):
         columns.update(dict.fromkeys(next(_light_curve(path, folder), ())))
     if not columns:
-        raise unusable(folder, "there is no light curve in it, a text file with a VARLIST")
+        raise Unusable(folder, "there is no light curve in it, a text file with a VARLIST")
     return Table(list(columns), _observations(folder, list(columns)))
 
 
@@ -210,7 +265,7 @@ def _files(folder: str) -> Iterator[str]:
     try:
         yield from files_below(folder)
     except OSError as error:
-        raise unusable(folder, f"{error.filename} cannot be read ({error.strerror})") from error
+        raise Unusable(folder, f"{error.filename} cannot be read ({error.strerror})") from error
 
 
 def _light_curve(path: str, folder: str) -> Iterator[list[str]]:
@@ -230,15 +285,15 @@ def _light_curve(path: str, folder: str) -> Iterator[list[str]]:
                 elif key == "VARLIST:" and names is None:
                     names, last = values, [] if "SNID" in values else ["SNID"]
                     if "OBJID" not in names:
-                        raise unusable(folder, f"the VARLIST of {path} has no OBJID")
+                        raise Unusable(folder, f"the VARLIST of {path} has no OBJID")
                     yield [*names, *last]
                 elif key == "OBS:" and names is not None:
                     if len(values) != len(names):
-                        raise unusable(
+                        raise Unusable(
                             folder,
                             f"line {number} of {path} has {len(values)} fields, its VARLIST "
                             f"{len(names)}",
                         )
                     yield [*values, *(snid for _ in last)]
     except OSError as error:
-        raise unusable(folder, f"{path}: {error.strerror}") from error
+        raise Unusable(folder, f"{path}: {error.strerror}") from error

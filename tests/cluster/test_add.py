@@ -263,6 +263,47 @@ def rows_in(hub):
     return rows
 
 
+def test_a_table_comes_to_detections_that_are_there_and_what_they_have_stays(hub, tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", ["11", "12", "13"])
+    (tmp_path / "x.csv").write_text("OBJID,MJD,NOTE\n11,5,\n12,,mine\n")
+    add(hub, [source], str(tmp_path / "x.csv"))
+    archives = [path.read_bytes() for path in sorted((hub / "chunks").iterdir())]
+    order = in_order(hub)
+    (tmp_path / "y.csv").write_text("SNID,NOTE,OBJID,MJD\n7,new,12.0,6\n8,new,11,6\n9,x,99,6\n")
+    capsys.readouterr()
+    add(hub, [source], str(tmp_path / "y.csv"))
+    told = capsys.readouterr().out
+    assert "3 there already" in told and "2 detections of the hub got what" in told
+    rows = rows_in(hub)
+    assert rows["11"] == {"OBJID": "11", "MJD": "5", "NOTE": "new", "SNID": "8"}
+    assert rows["12"] == {"OBJID": "12", "MJD": "6", "NOTE": "mine", "SNID": "7"}
+    assert {text for name, text in rows["13"].items() if name != "OBJID"} == {""}
+    assert in_order(hub) == order
+    assert [path.read_bytes() for path in sorted((hub / "chunks").iterdir())] == archives
+    before = {path: path.stat().st_mtime_ns for path in (hub / "metadata").iterdir()}
+    add(hub, [source], str(tmp_path / "y.csv"))
+    assert {path: path.stat().st_mtime_ns for path in (hub / "metadata").iterdir()} == before
+
+
+def test_a_table_alone_is_for_what_the_hub_has(hub, tmp_path, capsys):
+    add(hub, [drop(tmp_path / "x.tar.gz", LONG)], stamp="old")
+    capsys.readouterr()
+    table = tmp_path / "x.csv"
+    table.write_text("OBJID,SNID\n" + "".join(f"{objid},5\n" for objid in (*LONG, 1)))
+    assert add(hub, [], str(table)) == 0
+    told = (
+        f"{len(LONG)} detections of the hub got what {table} says; 1 row is of no detection here."
+    )
+    assert capsys.readouterr().out == f"{told}\n"
+    assert {row["SNID"] for row in rows_in(hub).values()} == {"5"}
+    table.write_text("OBJID,SNID\n1,5\n")
+    assert refused("None of the 1 row of .* belongs to this hub", hub, [], str(table)) == 7
+    table.write_text("OBJID,SNID\n" + "".join(f"{objid:.6E},5\n" for objid in LONG))
+    add(hub, [drop(tmp_path / "y.tar.gz", ["7392607663150999"])], stamp="lacks")
+    refused("has lost digits", hub, [], str(table))
+    assert refused("Name stamps, or a table", hub, []) == 2
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_table_is_read_as_spreadsheets_save_it(hub, tmp_path, delimiter, encoding):

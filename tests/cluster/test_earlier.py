@@ -20,6 +20,7 @@ from cluster import handout, verified
 from cluster.add import run as add
 from cluster.check import run as check
 from cluster.earlier import run as take_over
+from cluster.export import run as export
 from cluster.hub import Hub, HubError, parsed, read
 from cluster.init import run as init
 
@@ -114,6 +115,96 @@ def test_a_detection_comes_in_once_however_often_it_is_given(hub, tmp_path, caps
         capsys.readouterr().out
     )
     assert tree(hub) == before
+
+
+# ---- metadata ----
+
+
+def metadata(folder, rows, name=STAMP, columns="OBJID,SNID,MJD"):
+    path = folder / f"{name}.csv"
+    path.write_text("".join(f"{line}\n" for line in (columns, *rows)))
+    return str(path)
+
+
+def described(hub):
+    """Return what the hub's metadata tables say, by Object ID."""
+    opened, found = Hub(hub), {}
+    for chunk in opened.chunks():
+        columns, rows = opened.metadata(chunk.name)
+        found.update({row[0]: dict(zip(columns[1:], row[1:])) for row in rows})
+    return found
+
+
+def test_batches_come_with_their_metadata(hub, tmp_path, capsys):
+    sources = [batch(tmp_path, [1, 2], 1), batch(tmp_path, [3], 2, "19-10-01_00-00-00")]
+    sources += [metadata(tmp_path, ["1,70,58000", "2,71.0,58001", "9,72,1"])]
+    sources += [metadata(tmp_path, ["3,5,-9"], "19-10-01_00-00-00", "OBJID,PSF,SKYSIG")]
+    take_over(hub, sources, ZONE)
+    told = capsys.readouterr().out
+    assert "2 metadata tables: 0 there already got what it lacked, 0 new have no row; " in told
+    assert "1 row has no stamps." in told
+    assert described(hub) == {
+        "1": {"SNID": "70", "MJD": "58000", "PSF": "", "SKYSIG": ""},
+        "2": {"SNID": "71.0", "MJD": "58001", "PSF": "", "SKYSIG": ""},
+        "3": {"SNID": "", "MJD": "", "PSF": "5", "SKYSIG": "-9"},
+    }
+    found = stamps.Chunk(hub / "chunks" / f"chunk--00001--{STAMP}.tar.gz")
+    assert found.facts["1"] == "2017-09-04", "a labeler is told, as of any drop"
+
+
+def test_metadata_that_come_later_come_to_chunks_that_are_there(hub, tmp_path):
+    quietly(take_over, hub, [batch(tmp_path, [1, 2])], ZONE)
+    before = (hub / "chunks" / f"chunk--00001--{STAMP}.tar.gz").read_bytes()
+    told = quietly(take_over, hub, [metadata(tmp_path, ["2,71,5"])], ZONE)
+    assert told.startswith("1 metadata table: 1 there already got what it lacked") and (
+        "batch" not in told
+    )
+    assert described(hub) == {"1": {"SNID": "", "MJD": ""}, "2": {"SNID": "71", "MJD": "5"}}
+    assert (hub / "chunks" / f"chunk--00001--{STAMP}.tar.gz").read_bytes() == before
+    assert quietly(check, hub).startswith("All is as it should be")
+
+
+def test_metadata_are_found_by_any_of_the_stamps_that_a_row_or_a_name_lists(hub, tmp_path):
+    sources = [batch(tmp_path, [1, 2, 3]), metadata(tmp_path, ["1,70,5"], f"other,{STAMP}")]
+    sources += [
+        metadata(tmp_path, ["2,71,5"], "named_by_a_row"),
+        metadata(tmp_path, ["3,1,1"], "no"),
+    ]
+    sources += [table(tmp_path, [f'0,2,Good,,09/11/19 13:24:05,"{STAMP},named_by_a_row"'])]
+    told = quietly(take_over, hub, sources, ZONE)
+    assert f"Passed over {tmp_path}/no.csv: there is no drop of that name.\n" in told
+    assert {objid: row["SNID"] for objid, row in described(hub).items()} == {
+        "1": "70",
+        "2": "71",
+        "3": "",
+    }
+
+
+def test_metadata_of_no_use_are_told_and_the_rest_is_taken_over(hub, tmp_path):
+    sources = [batch(tmp_path, [1], 1), batch(tmp_path, [2], 2, "b"), batch(tmp_path, [3], 3, "c")]
+    sources += [metadata(tmp_path, ["1,70,5"]), metadata(tmp_path, ["5,5,5"], "b", "ID,SNID,MJD")]
+    sources += [metadata(tmp_path, ["3,1.246527e+06,5"], "c")]
+    with pytest.raises(
+        HubError, match=r"b.csv: it has no column OBJID.*c.csv: its SNID looks roun"
+    ):
+        take_over(hub, sources, ZONE)
+    assert {objid: row["SNID"] for objid, row in described(hub).items()} == {
+        "1": "70",
+        "2": "",
+        "3": "",
+    }
+
+
+def test_a_hub_that_was_taken_over_leaks_no_object_across_splits(hub, tmp_path, capsys):
+    objids = range(1, 31)
+    sources = [batch(tmp_path, objids), table(tmp_path, objids)]
+    sources += [metadata(tmp_path, [f"{i},{i % 5},5" for i in objids])]
+    quietly(take_over, hub, sources, ZONE)
+    assert export(hub) == 0
+    (folder,) = (hub / "training").iterdir()
+    with (folder / "labels.csv").open(newline="") as file:
+        pairs = {(row["SNID"], row["SPLIT"]) for row in csv.DictReader(file)}
+    assert len(pairs) == 5 and "no SNID" not in capsys.readouterr().err
 
 
 # ---- tables ----
@@ -284,6 +375,7 @@ def test_what_is_no_table_is_told_and_the_rest_is_taken_over(hub, tmp_path, caps
     bad.append(cut)
     with pytest.raises(HubError, match="The rest was taken over") as caught:
         take_over(hub, [*map(str, bad), good, batch(tmp_path, [1])], ZONE)
+    assert f"Passed over {bad.pop(0)}: there is no drop of that name.\n" in capsys.readouterr().out
     for path in bad:
         assert f"{path}: " in str(caught.value)
     assert [row[0] for row in rows_of(hub / "verified")] == ["1"]
