@@ -27,6 +27,7 @@ from cluster.hub import (
     CHUNK,
     HUB_MODE,
     MODES,
+    PARTLY,
     REVIEW,
     TIME,
     Hub,
@@ -458,7 +459,11 @@ def _people(hub: Hub, chunks: Chunks, claims: Claims, dealt: Dealt) -> Iterator[
 
     for path in _entries(hub.folder / "earlier"):
         for note in _entries(path):
-            known = _of_drop(note.name, chunks.get(note.name, {""}))
+            name, _, end = note.name.partition(".")
+            held = chunks.get(name, {""})
+            if end in PARTLY and name in chunks:
+                held = {*read(note).decode("utf-8", "replace").split()}
+            known = _of_drop(name, held)
             if not known <= _dealt(hub, dealt, path.name):
                 yield f"{_short(hub, note)}: there is no such chunk, or labels of it are missing"
 

@@ -23,15 +23,17 @@ import math
 import os
 import random
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Container, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import disk
 import stamps
-from cluster import chunks, claims, earlier_table, tables, verified
+from cluster import chunks, claims, earlier_table, review, tables, verified
 from cluster.drop import Drop
 from cluster.earlier_table import Bad, Table
-from cluster.hub import STAMP, Hub, HubError, detections, read
+from cluster.hub import PARTLY, STAMP, Hub, HubError, detections, read
 from cluster.options import from_caller
 from cluster.terminal import Progress, counted
 from cluster.verified import Rejected, Verified
@@ -42,6 +44,7 @@ EXAMPLE = "results/*.csv"
 
 _BATCH = re.compile(rf"batch--[0-9]+--{STAMP.pattern}\.tar\.gz")
 _METADATA = re.compile(rf"{STAMP.pattern}(,{STAMP.pattern})*\.csv")
+_BEFORE = datetime(2000, 1, 1, tzinfo=earlier_table.UTC)  # any table that was written
 _NAMED = 5  # of the rejected rows, in the summary
 
 
@@ -60,10 +63,20 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="America/Chicago",
         help="in which the tables' times are (%(default)s)",
     )
+    parser.add_argument(
+        "--expert",
+        action="store_true",
+        help="the tables are the expert's (OBJID, LABEL or ACTION, perhaps COMMENT), or lists of "
+        "OBJIDs for a second look",
+    )
 
 
-def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -> int:
+def run(
+    folder: str | os.PathLike[str], sources: Sequence[str], timezone: str, expert: bool = False
+) -> int:
     """Take over tables and batches, print what became of each, and return the exit status.
+
+    What is none by its name, or is empty, is passed over and named.
 
     Parameters
     ----------
@@ -73,8 +86,11 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
         Tables, batches and metadata, in any order.
     timezone : str
         In which the tables' times are, such as America/Chicago. Of a time that clocks show twice,
-        when summer time ends, the first is meant; one that they never show, when it begins, is
-        taken as if they had not been put forward yet.
+        when summer time ends, the order of the rows tells which is meant, else it is the first; one
+        that they never show, when it begins, is taken as if they had not been put forward yet.
+    expert : bool
+        What is no batch is the expert's: tables of labels, of which the one named last counts where
+        they differ, and lists of Object IDs for a second look.
 
     Raises
     ------
@@ -86,34 +102,51 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
     hub.owner_only("take over earlier tables")
     zone = earlier_table.zone_of(timezone)
     problems: list[str] = []
+    passed: list[str] = []
     batches: list[Path] = []
     metadata: list[Path] = []
     results: list[Table] = []
+    again: list[str] = []
+    at = _BEFORE
     with chunks.alone(hub), Progress() as progress:
         for source in map(Path, sources):
             try:
                 if _BATCH.fullmatch(source.name):
+                    if source.exists() and not source.stat().st_size:
+                        raise earlier_table.NoTable("it is empty")
                     batches.append(source)
+                elif expert:
+                    at = max(_written(source), at + timedelta(seconds=1))
+                    found = earlier_table.read_expert(source, hub.expert, zone, at)
+                    if isinstance(found, list):
+                        again += found
+                    else:
+                        results.append(found)
                 elif _METADATA.fullmatch(source.name):
                     metadata.append(source)
                 else:
                     results.append(earlier_table.read(source, zone))
+            except earlier_table.NoTable as error:
+                passed.append(f"{source}: {error}.")
             except stamps.StampError as error:
                 problems.append(f"{source}: {error}")
-        metadata, passed = _of_drops(hub, metadata, batches, results)
+        metadata, others = _of_drops(hub, metadata, batches, results)
+        passed += others
         if batches or metadata:
             problems += _take_batches(hub, batches, metadata, progress)
         progress("looking for the tables' detections", at_once=True)
-        wanted = {objid for table in results for objid in table.good}
+        wanted = {objid for table in results for objid in table.good}.union(again)
         homes: dict[str, str] = {}  # Object ID -> its chunk
         held: dict[str, list[str]] = {}  # chunk -> its Object IDs
         for chunk in hub.chunks() if wanted else ():
             objids = hub.objids(chunk.name)
-            if found := wanted.intersection(objids):
-                homes.update(dict.fromkeys(found, chunk.name))
+            if found_here := wanted.intersection(objids):
+                homes.update(dict.fromkeys(found_here, chunk.name))
                 held[chunk.name] = objids
         told = [line for table in results for line in _take_table(hub, table, homes)]
         closed = sum(_close(hub, user, held) for user in sorted({table.user for table in results}))
+        if again:
+            told.append(_queue(hub, again, homes))
     for line in told:
         print(line)
     if results:
@@ -121,12 +154,31 @@ def run(folder: str | os.PathLike[str], sources: Sequence[str], timezone: str) -
     for line in _some(passed):
         print(f"Passed over {line}")
     if problems:
-        rest = results or batches or metadata
+        rest = results or batches or metadata or again
         raise HubError(
             f"{'; '.join(problems)}. {'The rest' if rest else 'Nothing'} was taken "
             "over: mend these and import them again."
         )
     return 0
+
+
+def _written(path: Path) -> datetime:
+    """Return when a file was written, in whole seconds: never in the future."""
+    with contextlib.suppress(OSError):
+        at = min(path.stat().st_mtime, time.time())
+        return datetime.fromtimestamp(int(at), earlier_table.UTC)
+    return _BEFORE
+
+
+def _queue(hub: Hub, objids: Sequence[str], homes: Container[str]) -> str:
+    """Put detections into the expert's queue; return the line that tells of it."""
+    here = [objid for objid in objids if objid in homes]
+    new, left = review.queue(hub, here), len(objids) - len(here)
+    return (
+        f"{counted(new, 'detection waits', 'detections wait')} for a second look of the expert; "
+        f"{len(here) - new} did so already, {left} of the list "
+        f"{'is' if left == 1 else 'are'} in no chunk of this hub."
+    )
 
 
 def _of_drops(
@@ -227,7 +279,8 @@ def _take_table(hub: Hub, table: Table, homes: dict[str, str]) -> Iterator[str]:
     for line in _some([f"line {one.line}: {one.rejected.reason}" for one in bad]):
         yield f"  {line}"
     if count := table.odd["twice"]:
-        yield f"  {counted(count, 'time')} that clocks show twice: the first was taken."
+        told = "the rows before tell which is meant, else the first was taken."
+        yield f"  {counted(count, 'time')} that clocks show twice: {told}"
     if count := table.odd["never"]:
         yield f"  {counted(count, 'time')} that clocks skip: taken as if not put forward yet."
 
@@ -235,19 +288,28 @@ def _take_table(hub: Hub, table: Table, homes: dict[str, str]) -> Iterator[str]:
 def _close(hub: Hub, user: str, held: dict[str, list[str]]) -> int:
     """Close a person's claims on those of some chunks that they dealt with; return how many.
 
-    `held` has each one's Object IDs by its name.
+    Of a chunk of which something is left, what is not left is noted: `receive` closes it when the
+    rest comes, and where that is most of it `next` does not give it. `held` has each one's Object
+    IDs by its name.
     """
     rows, closed = verified.rows_of(hub, user), 0
+    folder = hub.folder / "earlier" / user
     for name, objids in held.items():
-        if hub.has_finished(user, name) or not rows.keys() >= set(objids):
+        dealt = sorted(rows.keys() & set(objids))
+        if hub.has_finished(user, name) or not dealt:
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        for end in PARTLY:
+            (folder / f"{name}.{end}").unlink(missing_ok=True)
+        if len(dealt) < len(objids):
+            end = PARTLY[2 * len(dealt) > len(objids)]
+            disk.write_whole(folder / f"{name}.{end}", "\n".join(dealt).encode())
             continue
         last = max(rows[objid].time for objid in objids)  # like 2026-11-22T13:08:00.123Z
         line = claims.line(user, f"{last[:19]}Z")
         if not hub.is_expert(user):  # whose labels are no votes: they take up no labeler's place
             _take_slot(hub.folder / "claims" / name, user, line)
-        note = hub.folder / "earlier" / user / name
-        note.parent.mkdir(parents=True, exist_ok=True)
-        disk.create(note, line)
+        disk.create(folder / name, line)
         closed += 1
     return closed
 

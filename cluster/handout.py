@@ -96,7 +96,7 @@ def _begun(hub: Hub, user: str, chunks: Listing, names: set[str]) -> Listed | No
 def _new(hub: Hub, user: str, chunks: Listing, claimed: set[str]) -> Listed | None:
     """Claim a chunk that this person never had, which has room and for which it is time."""
     room, special = Room(hub, chunks, user), dict.fromkeys(chunks.gold())
-    had = set(map(chunks.find, claimed))
+    had = set(map(chunks.find, claimed | hub.mostly_labelled(user)))
     gold = [place for place in special if place not in had]
     others = [p for p in room.places() if p not in special and p not in had]
     chosen: int | None = None

@@ -41,6 +41,7 @@ _STALE = 86400  # seconds after which nobody is writing a .part any more
 STAMP = re.compile(r"(?!-|.*--)[A-Za-z0-9_-]{1,64}")
 CHUNK = re.compile(r"chunk--[0-9]{5,9}--" + STAMP.pattern)
 REVIEW = re.compile(r"review--[0-9]{5,9}--[0-9]{4}(?:-[0-9]{2}){2}_[0-9]{2}(?:-[0-9]{2}){2}")
+PARTLY = "some", "most"  # what `import` found of a chunk, in earlier/USER/NAME.some
 HUB_MODE = 0o2750  # of the hub itself
 MODES = {  # of the folders; 3: members keep the group, and nobody removes another's file
     "chunks": 0o2755,
@@ -232,6 +233,13 @@ class Hub:
             earlier.update(filter(CHUNK.fullmatch, os.listdir(self.folder / "earlier" / user)))
         claimed = set(filter(CHUNK.fullmatch, entries))
         return claimed | earlier, {name for name in claimed if f"{name}.done" in entries} | earlier
+
+    def mostly_labelled(self, user: str) -> set[str]:
+        """Return the chunks most of which a person had labelled before `import` found it."""
+        with contextlib.suppress(FileNotFoundError):
+            names = os.listdir(self.folder / "earlier" / user)
+            return {name[:-5] for name in names if name.endswith(f".{PARTLY[1]}")}
+        return set()
 
     def has_finished(self, user: str, name: str) -> bool:
         """Tell whether a person dealt with all of a chunk."""

@@ -45,6 +45,7 @@ from cluster.hub import (
     CHUNK,
     DAMAGED,
     NOTE,
+    PARTLY,
     REFUSED,
     REVIEW,
     UPLOAD_LIMIT,
@@ -372,6 +373,10 @@ def _close_claims(given: _Given, name: str, good: list[labelfile.Row]) -> None:
                 disk.write_whole(note, "\n".join(sorted(dealt[chunk])).encode())
             for path in person.glob(f"{chunk}.[0-9]*"):
                 left -= set(read(path).decode("utf-8", "replace").split())
+            for end in PARTLY:
+                with contextlib.suppress(FileNotFoundError):
+                    earlier = read(hub.folder / "earlier" / given.user / f"{chunk}.{end}")
+                    left -= set(earlier.decode("utf-8", "replace").split())
         if not left:
             seen = chunk in labelled or _has_label(hub, given.user, chunk)
             for end in (() if seen else ("skipped",)) + ("done",):

@@ -4,14 +4,17 @@ A review chunk ``review--NNNNN--TIME`` is ``expert/chunks/NAME.tar.gz`` and
 ``expert/metadata/NAME.csv`` (OBJID, and the CHUNK it is from), the archive last: one without an
 archive does not exist. TIME is that of the latest label it rests on, so that two laptops which ask
 at once make the very same chunk. ``expert/votes/NAME.csv`` (OBJID,USER,ACTION,COMMENT) is what
-people said, of every chunk that the expert was given. Making a review chunk needs numpy.
+people said, of every chunk that the expert was given. ``expert/queue.csv`` (OBJID,TIME,REVIEW) is
+what `import` was told to ask for again: it comes before what is in dispute. Making a review chunk
+needs numpy.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 import disk
 import labelfile
@@ -19,7 +22,7 @@ import labels
 import stamps
 from cluster import chunks
 from cluster.chunks import UNPACKED_LIMIT
-from cluster.hub import REFUSED, REVIEW, Hub, HubError, Listed, number, read, table
+from cluster.hub import REFUSED, REVIEW, Hub, HubError, Listed, now, number, parsed, read, table
 from cluster.verified import Rows, expert_rows, gather
 
 _SETTLED = 0.05  # nats: one label has about 99.5 %, and the expert has better things to do
@@ -48,20 +51,70 @@ def for_expert(hub: Hub, user: str, have: Collection[str]) -> Listed | None:
     made = (stamps.stem(path) for path in (hub.folder / "expert" / "chunks").iterdir())
     reviews = sorted(filter(REVIEW.fullmatch, made))
     begun = {name: hub.objids(name) for name in [*gold, *reviews]}
+    waiting = _waiting(hub)
+
+    def lacks_answer(name: str, objid: str) -> bool:
+        if objid not in answered or objid not in waiting:
+            return objid not in answered
+        asked = waiting[objid]  # an answer from before is none to a second look
+        return _comes_after(name, asked) and answered[objid].time < asked.time
+
     for name, objids in begun.items():
-        if name not in have and not answered.keys() >= set(objids):
+        if name not in have and any(lacks_answer(name, objid) for objid in objids):
             break
     else:
         known = answered.keys() | {objid for objids in begun.values() for objid in objids}
+        again = [
+            objid
+            for objid, asked in waiting.items()
+            if (objid not in answered or answered[objid].time < asked.time)
+            and not any(_comes_after(name, asked) and objid in begun[name] for name in reviews)
+        ]
         last = max(map(number, reviews), default=0)
-        latest = max((row.time for row in rows.values()), default="")[:19]
+        times = *(row.time for row in rows.values()), *(asked.time for asked in waiting.values())
+        latest = max(times, default="")[:19]
         name = f"review--{last + 1:05d}--{latest.replace('T', '_').replace(':', '-')}"
-        objids = _make(hub, name, _disputed(rows, answered, known))
+        disputed = _disputed(rows, answered, known.union(again))
+        objids = _make(hub, name, [*again, *disputed])
         if not objids:
             return None
     _write_votes(hub, name, rows, set(objids))
     data = read(hub.archive(name), stamps.CHUNK_LIMIT)
     return Listed(name, hashlib.sha256(data).hexdigest(), str(len(data)), str(len(objids)))
+
+
+class _Asked(NamedTuple):
+    """When a second look was asked for, and the number of the last review chunk of then."""
+
+    time: str
+    review: int
+
+
+def _waiting(hub: Hub) -> dict[str, _Asked]:
+    """Read ``expert/queue.csv``: by Object ID, in the order in which they were asked for."""
+    with contextlib.suppress(FileNotFoundError):
+        _, *rows = parsed(read(hub.folder / "expert" / "queue.csv"))
+        return {objid: _Asked(time, int(last)) for objid, time, last in rows}
+    return {}
+
+
+def _comes_after(name: str, asked: _Asked) -> bool:
+    """Tell whether a chunk is a review chunk that was made after a second look was asked for."""
+    return REVIEW.fullmatch(name) is not None and number(name) > asked.review
+
+
+def queue(hub: Hub, objids: Iterable[str]) -> int:
+    """Ask the expert for a second look at detections; return how many were not asked for before."""
+    waiting = _waiting(hub)
+    before = len(waiting)
+    made = (stamps.stem(path) for path in (hub.folder / "expert" / "chunks").iterdir())
+    last = max(map(number, filter(REVIEW.fullmatch, made)), default=0)
+    for objid in objids:
+        waiting.setdefault(objid, _Asked(f"{now()[:-1]}.000Z", last))
+    if len(waiting) > before:
+        lines = table(("OBJID", "TIME", "REVIEW"), ((o, *asked) for o, asked in waiting.items()))
+        disk.write_whole(hub.folder / "expert" / "queue.csv", lines, 0o600)
+    return len(waiting) - before
 
 
 def _write_votes(hub: Hub, name: str, rows: Rows, wanted: set[str]) -> None:

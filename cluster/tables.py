@@ -8,6 +8,7 @@ Identifiers that lost digits, as a float of 19 digits does, are refused. Standar
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import decimal
 import math
@@ -148,8 +149,10 @@ def read_csv(path: str) -> Table:
 
 def _csv_lines(path: str) -> Iterator[list[str]]:
     try:
-        with open(path, newline="", encoding=_encoding(path)) as file:
-            delimiter = _delimiter(file.readline())
+        with open(path, "rb") as binary:
+            encoding = encoding_of(binary.read(4))
+        with open(path, newline="", encoding=encoding) as file:
+            delimiter = delimiter_of(file.readline())
             file.seek(0)
             lines = csv.reader(file, delimiter=delimiter)
             columns = [column.strip() for column in next(lines, ())]
@@ -165,18 +168,20 @@ def _csv_lines(path: str) -> Iterator[list[str]]:
         raise Unusable(path, reason) from error
 
 
-def _delimiter(header: str) -> str:
+def delimiter_of(header: str) -> str:
     """Return what stands between the columns, of which one is OBJID."""
     for delimiter in _DELIMITERS:
-        if "OBJID" in map(str.strip, next(csv.reader([header], delimiter=delimiter), ())):
-            return delimiter
+        with contextlib.suppress(csv.Error):  # a NUL, which who reads on will meet again
+            if "OBJID" in map(str.strip, next(csv.reader([header], delimiter=delimiter), ())):
+                return delimiter
     return _DELIMITERS[0]
 
 
-def _encoding(path: str) -> str:
-    """Return how a text file is encoded: spreadsheets also save UTF-16, and put a mark in front."""
-    with open(path, "rb") as file:
-        begin = file.read(4)
+def encoding_of(begin: bytes) -> str:
+    """Return how a text is encoded that begins with four bytes.
+
+    Spreadsheets also save UTF-16, and put a mark in front.
+    """
     if begin[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     if begin[1:4:2] == b"\0\0":

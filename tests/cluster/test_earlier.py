@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import os
 import pwd
@@ -23,6 +24,7 @@ from cluster.earlier import run as take_over
 from cluster.export import run as export
 from cluster.hub import Hub, HubError, parsed, read
 from cluster.init import run as init
+from cluster.receive import run as receive
 
 OWNER = pwd.getpwuid(os.getuid()).pw_name
 ZONE = "America/Chicago"
@@ -364,24 +366,161 @@ def test_a_wrong_zone_is_put_right_by_importing_again(hub, tmp_path):
 
 def test_what_is_no_table_is_told_and_the_rest_is_taken_over(hub, tmp_path, capsys):
     good = table(tmp_path, [1])
-    bad = [tmp_path / "notes.csv", tmp_path / "a b--1.csv", tmp_path / "bob--1.csv"]
-    for path in bad:
+    none = [tmp_path / "notes.csv", tmp_path / "a b--1.csv", tmp_path / "CURRENT--x.tar.gz"]
+    bad = [tmp_path / "bob--1.csv"]
+    for path in (*none, *bad):
         path.write_text("OBJID,ACTION,COMMENT,TIME,METADATA_STAMP,SECONDS\n1,Good,,,,1\n")
     (tmp_path / "eve--1.csv").write_bytes(b"")
+    (tmp_path / "eve--2.csv").write_text(HEADER)
+    (tmp_path / "batch--00003--x.tar.gz").write_bytes(b"")
+    none += [tmp_path / name for name in ("eve--1.csv", "eve--2.csv", "batch--00003--x.tar.gz")]
     os.mkfifo(tmp_path / "pipe--1.csv")
     cut = Path(batch(tmp_path, range(100, 200), 2))
     cut.write_bytes(cut.read_bytes()[:-20])
-    bad += [tmp_path / name for name in ("eve--1.csv", "pipe--1.csv", "gone--1.csv", "x.tar.gz")]
-    bad.append(cut)
+    bad += [tmp_path / "pipe--1.csv", tmp_path / "gone--1.csv", cut]
     with pytest.raises(HubError, match="The rest was taken over") as caught:
-        take_over(hub, [*map(str, bad), good, batch(tmp_path, [1])], ZONE)
-    assert f"Passed over {bad.pop(0)}: there is no drop of that name.\n" in capsys.readouterr().out
+        take_over(hub, [*map(str, (*none, *bad)), good, batch(tmp_path, [1])], ZONE)
     for path in bad:
         assert f"{path}: " in str(caught.value)
     assert [row[0] for row in rows_of(hub / "verified")] == ["1"]
     assert [path.name.partition("--")[0] for path in (hub / "incoming").iterdir()] == ["alice"]
     with pytest.raises(HubError, match="gone--1.csv: .* Nothing was taken over: "):
         take_over(hub, [str(tmp_path / "gone--1.csv")], ZONE)
+
+
+def test_what_is_no_batch_or_is_empty_is_passed_over_with_its_name(hub, tmp_path):
+    reasons = {
+        "log.txt": "it is neither",
+        "eve--1.csv": "it is empty",
+        "eve--2.csv": "it has no row",
+    }
+    reasons |= {
+        "CURRENT--batch--00001--x.tar.gz": "it is neither",
+        "master.csv": "there is no drop",
+    }
+    reasons |= {"batch--00003--x.tar.gz": "it is empty"}
+    for name in reasons:
+        (tmp_path / name).write_text("OBJID\n" if "master" in name else HEADER * ("2" in name))
+    (tmp_path / "eve--1.csv").write_bytes(b"")
+    sources = [str(tmp_path / name) for name in reasons if "log" not in name]
+    told = quietly(take_over, hub, [*sources, batch(tmp_path, [1]), table(tmp_path, [1])], ZONE)
+    for name, reason in reasons.items():
+        assert f"Passed over {tmp_path / name}: {reason}" in told or name == "log.txt"
+    told = quietly(take_over, hub, [str(tmp_path / "log.txt"), *sources], ZONE)
+    assert "log.txt: it is neither" in told and "Passed over and 1 more" in told
+
+
+def test_a_table_that_a_spreadsheet_resaved_is_read(hub, tmp_path):
+    path = tmp_path / "bob--5.csv"
+    lines = ["Unnamed: 0;OBJID;ACTION;COMMENT;TIME;METADATA_STAMP"]
+    lines += ["0;1.0;Good;;1/5/21 9:00;x", "1;2;Good;a;12/31/2020 23:59:58;x"]
+    path.write_bytes("\r\n".join([*lines, ""]).encode("utf-16"))
+    quietly(take_over, hub, [str(path), batch(tmp_path, [1, 2])], ZONE)
+    assert [row[:4] for row in rows_of(hub / "verified")] == [
+        ["1", "Good", "", "2021-01-05T15:00:00.000Z"],
+        ["2", "Good", "a", "2021-01-01T05:59:58.000Z"],
+    ]
+    assert list((hub / "rejected").iterdir()) == []
+
+
+def test_in_the_hour_that_a_clock_repeats_the_order_of_rows_tells_which_is_meant(hub, tmp_path):
+    walls = ["00:50", "01:55", "01:10", "01:20", "02:30", "01:30"]
+    lines = [
+        f"{place},{1 if place in (1, 3) else place + 10},{'Marginal' if place == 3 else 'Good'},,"
+        f"11/03/19 {wall}:00,{STAMP}"
+        for place, wall in enumerate(walls)
+    ]
+    objids = [1, *range(10, 16)]
+    told = quietly(take_over, hub, [table(tmp_path, lines), batch(tmp_path, objids)], ZONE)
+    assert "4 times that clocks show twice" in told
+    assert {row[0]: (row[1], row[3][11:16]) for row in rows_of(hub / "verified")} == {
+        "10": ("Good", "05:50"),
+        "12": ("Good", "07:10"),
+        "1": ("Marginal", "07:20"),
+        "14": ("Good", "08:30"),
+        "15": ("Good", "06:30"),
+    }, "the last is out of order either way: the first is taken"
+    again = table(tmp_path, [f"0,1,Good,,11/03/19 01:59:00,{STAMP}"], at="again")
+    quietly(take_over, hub, [again], ZONE)
+    assert verified.gather(Hub(hub))["alice", "1"].action == "Marginal", "the later answer wins"
+
+
+# ---- the expert ----
+
+
+def expert_says(hub):
+    return {objid: row.action for objid, row in verified.expert_rows(Hub(hub)).items()}
+
+
+def wanted(hub, *have):
+    """Return the Object IDs of the chunk that the expert is given, or None."""
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        status = handout.run(hub, have, expert=True)
+    return None if status == 3 else sorted(Hub(hub).objids(told.getvalue().split()[-3]))
+
+
+def expert_table(folder, text, name="my_labels.csv", at=1_600_000_000):
+    path = folder / name
+    path.write_text(text)
+    os.utime(path, (at, at))
+    return str(path)
+
+
+def test_the_experts_tables_become_the_experts_labels(hub, tmp_path):
+    quietly(take_over, hub, [batch(tmp_path, [1, 2, 3, 4])], ZONE)
+    first = expert_table(
+        tmp_path, "OBJID,LABEL,RM_COMMENT\n1,Good,sure\n2,Nice,\n404,Good,\n3,Good,\n"
+    )
+    second = expert_table(
+        tmp_path,
+        "OBJID,ACTION\n3,Marginal\n# later:\n4,Good\n",
+        "UNSURE_19-09-10_09-00-00.csv",
+        9e8,
+    )
+    told = quietly(take_over, hub, [first, second], ZONE, True)
+    assert "2 rows of my_labels.csv verified, 2 rejected (expert/rejected/" in told
+    assert expert_says(hub) == {"1": "Good", "3": "Marginal", "4": "Good"}, "the last named counts"
+    row = verified.expert_rows(Hub(hub))["1"]
+    assert (row.comment, row.time) == ("sure", "2020-09-13T12:26:40.000Z")
+    assert verified.gather(Hub(hub)) == {} and os.listdir(hub / "incoming") == []
+    before = tree(hub)
+    quietly(take_over, hub, [first, second], ZONE, True)
+    assert tree(hub) == before
+    assert quietly(check, hub).startswith("All is as it should be")
+
+
+def test_a_list_goes_to_the_experts_queue_also_what_has_a_label(hub, tmp_path):
+    quietly(take_over, hub, [batch(tmp_path, [1, 2, 3, 4])], ZONE)
+    labels_of = expert_table(tmp_path, "OBJID,LABEL\n1,Good\n")
+    again = expert_table(tmp_path, "OBJID\n1\n3\n404\n", "again.csv")
+    told = quietly(take_over, hub, [labels_of, again], ZONE, True)
+    waits = "2 detections wait for a second look of the expert; 0 did so already, 1 of the list is"
+    assert waits in told
+    assert wanted(hub) == ["1", "3"] == wanted(hub), "asking twice"
+    name = next((hub / "expert" / "chunks").iterdir()).name[:-7]
+    assert wanted(hub, name) is None
+    before = tree(hub)
+    told = quietly(take_over, hub, [again], ZONE, True)
+    assert "0 detections wait" in told and "2 did so already" in told and tree(hub) == before
+    now = [labelfile.row(objid, "Marginal", metadata_stamp=STAMP) for objid in ("1", "3")]
+    file = hub / "expert" / "verified" / f"{OWNER}--2025-01-02_03-04-05.csv"
+    file.write_bytes(b"header\n" + b"".join(f"{','.join((*row, OWNER))}\n".encode() for row in now))
+    assert wanted(hub) is None and expert_says(hub) == {"1": "Marginal", "3": "Marginal"}
+    numbers = expert_table(tmp_path, "1\n2\n", "numbers.txt")
+    assert "1 detection waits" in quietly(take_over, hub, [numbers], ZONE, True)
+    assert wanted(hub) == ["2"]
+
+
+def test_what_is_no_table_of_the_experts_is_told(hub, tmp_path):
+    quietly(take_over, hub, [batch(tmp_path, [1])], ZONE)
+    described = expert_table(tmp_path, "OBJID,SNID\n1,5\n", "metadata.csv")
+    good = expert_table(tmp_path, "OBJID,LABEL\n1,Good\n")
+    with pytest.raises(
+        HubError, match=r"metadata.csv: it has no columns OBJID and LABEL .* The rest"
+    ):
+        take_over(hub, [described, good, expert_table(tmp_path, "", "empty.csv")], ZONE, True)
+    assert expert_says(hub) == {"1": "Good"}
 
 
 # ---- people ----
@@ -415,6 +554,33 @@ def test_an_import_that_stopped_between_slot_and_note_heals(hub, tmp_path):
     quietly(take_over, hub, sources, ZONE)
     assert os.listdir(hub / "claims" / name) == ["1"]
     assert Hub(hub).claimed("alice") == ({name}, {name})
+
+
+def test_who_labels_the_rest_of_a_chunk_has_finished_it(hub, tmp_path):
+    quietly(take_over, hub, [batch(tmp_path, [1, 2, 3]), table(tmp_path, [1])], ZONE)
+    name = given(hub, "alice")
+    rows = [labelfile.row(objid, "Good", metadata_stamp=STAMP) for objid in ("2", "3")]
+    text = "\n".join(map(",".join, (labelfile.COLUMNS, *rows, ()))).encode()
+    file = "alice--2026-01-02_03-04-05.csv"
+    (hub / "incoming" / f".{file}.part").write_bytes(text)
+    quietly(receive, hub, file, hashlib.sha256(text).hexdigest(), "alice")
+    assert Hub(hub).claimed("alice") == ({name}, {name}) and given(hub, "alice") is None
+    assert quietly(check, hub).startswith("All is as it should be")
+
+
+def test_nobody_is_given_a_chunk_most_of_which_they_labelled(hub, tmp_path):
+    sources = [batch(tmp_path, [1, 2, 3]), batch(tmp_path, [4, 5, 6, 7], 2)]
+    quietly(take_over, hub, [*sources, table(tmp_path, [1, 3, 4, 5])], ZONE)
+    first, second = (chunk.name for chunk in Hub(hub).chunks())
+    assert given(hub, "alice") == second and given(hub, "bob") == first
+    assert os.listdir(hub / "claims" / first) == ["1"], "who labels it takes the place"
+    assert quietly(check, hub).startswith("All is as it should be")
+    quietly(take_over, hub, [table(tmp_path, [2], at="later")], ZONE)
+    assert sorted(os.listdir(hub / "earlier" / "alice")) == [first, f"{second}.some"]
+    (hub / "earlier" / "alice" / f"{second}.some").write_text("6")
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        assert check(hub) == 1
+    assert f"earlier/alice/{second}.some: there is no such chunk, or labels" in told.getvalue()
 
 
 def test_the_owners_table_is_the_experts_and_takes_no_labelers_place(hub, tmp_path):
