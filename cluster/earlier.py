@@ -151,7 +151,7 @@ def run(
         print(line)
     if results:
         print(f"Chunks that one more person has finished: {closed}.")
-    for line in _some(passed):
+    for line in passed:
         print(f"Passed over {line}")
     if problems:
         rest = results or batches or metadata or again

@@ -36,6 +36,7 @@ from cluster.hub import (
 VERB = "init"
 HELP = "make a folder a hub, or repair one"
 
+_EARLIER = {"ImageBank", "Results"}  # folders of earlier versions, beside which a hub may be
 _LAYOUT = {*MODES, "hub", "labels.csv", ".add.lock"}  # and the two that make a folder a hub
 _INI = """\
 [hub]
@@ -83,6 +84,8 @@ exec "$python" -s -m cluster "$verb" "$hub" "$@"
 def run(folder: str | os.PathLike[str]) -> int:
     """Make a folder a hub, or bring back what one lacks; nothing that exists is overwritten.
 
+    A hub may be where the folders of an earlier version are: its names are none of theirs.
+
     Raises
     ------
     HubError
@@ -100,7 +103,9 @@ def run(folder: str | os.PathLike[str]) -> int:
         )
     # either is enough: a spoilt hub.ini may be deleted, and is then made anew
     known = (hub / "hub.ini").exists() or (hub / "chunks.csv").exists()
-    if not known and set(os.listdir(hub)) - _LAYOUT:
+    others = set(os.listdir(hub)) - _LAYOUT - {"hub.ini", "chunks.csv"}
+    beside = others >= _EARLIER
+    if not known and others and not beside:
         raise HubError(
             f"{hub} is not empty and no hub: nothing was changed. Name a new folder.", REFUSED
         )
@@ -137,12 +142,19 @@ def run(folder: str | os.PathLike[str]) -> int:
     else:
         print(f"{hub} is a hub: {opened.rules.labelers} people label each chunk (hub.ini).\n")
         print("Let your labelers in, once, before the first add. With ordinary groups:")
+    if beside:
+        print(
+            "The folders of the earlier version stay as they are; only your group can look into "
+            f"{place} from now on.\n"
+        )
+    ours = " ".join(f"{place}/{name}" for name in ("hub", "hub.ini", "chunks.csv", *MODES))
+    group = f"chgrp GROUP {place} && chgrp -R GROUP {ours}" if beside else f"chgrp -R GROUP {place}"
     given = f"{place}/claims/* " if chunks else ""
     closed = "system:anyuser none system:authuser none"
     people = f"  fs setacl -dir {place}/people/* -acl GROUP rl\n" if known else ""
     # without d and w, since AFS knows no sticky bit; each person's own folder gets all from `next`
     print(
-        f"  chgrp -R GROUP {place} && {place}/hub init\n"
+        f"  {group} && {place}/hub init\n"
         "On AFS, which ignores group modes:\n"
         f"  fs setacl -dir {place} {readable} -acl GROUP rl {closed}\n"
         f"  fs setacl -dir {given}{shared} -acl GROUP rli {closed}\n"
@@ -167,7 +179,11 @@ def run(folder: str | os.PathLike[str]) -> int:
             f"\n{sys.executable} lacks {', '.join(lacking)}: add, next and receive need none of "
             "that, but the expert's chunks, report, consensus and export do."
         )
-    if not chunks:
+    if not chunks and beside:
+        files = "ImageBank/Batches/batch--*.tar.gz", "Results/Metadata/*.csv"
+        told = " ".join(f"{place}/{name}" for name in (*files, "Results/UserResults/*.csv"))
+        print(f"\nNext: {place}/hub import {told}")
+    elif not chunks:
         print(f"\nNext: {place}/hub add STAMPS.tar.gz --metadata TABLE.csv")
     return 0
 

@@ -113,6 +113,31 @@ def test_init_leaves_a_folder_of_other_things_alone(tmp_path):
     assert (folder / "hub.ini").exists()
 
 
+def test_init_makes_a_hub_beside_an_earlier_versions_folders(tmp_path, capsys):
+    folder = tmp_path / "ArtifactSpy"
+    for name in ("ImageBank/Batches", "Results/UserResults", "TrainingSets"):
+        (folder / name).mkdir(parents=True)
+    for name in ("log.txt", "already_sorted.txt", "Results/UserResults/a--1.csv"):
+        (folder / name).write_text("theirs")
+    (folder / "ImageBank").chmod(0o775)
+    tops = [*folder.iterdir()]
+
+    def theirs():
+        paths = [path for top in tops for path in (top, *top.rglob("*"))]
+        return {path: (path.stat().st_mode, path.stat().st_mtime_ns) for path in paths}
+
+    before = theirs()
+    init(folder)
+    told = capsys.readouterr().out
+    assert theirs() == before
+    assert Hub(folder).rules.labelers == 3
+    assert f"chgrp -R GROUP {folder} " not in told and f"chgrp -R GROUP {folder}/hub " in told
+    assert f"Next: {folder}/hub import {folder}/ImageBank/Batches/batch--*.tar.gz " in told
+    init(folder)
+    assert theirs() == before
+    assert f"chgrp -R GROUP {folder} " not in capsys.readouterr().out
+
+
 def test_init_makes_a_deleted_hub_ini_anew_whatever_else_lies_there(hub):
     (hub / "hub.ini").rename(hub / "hub.ini.old")
     (hub / "labels.csv").write_text("")
