@@ -14,7 +14,7 @@ from collections.abc import Container, Sequence
 
 import disk
 import stamps
-from cluster import chunks, tables
+from cluster import arrivals, chunks, tables
 from cluster.drop import Drop
 from cluster.hub import REFUSED, STAMP, USAGE, Hub, HubError, detections
 from cluster.options import from_caller
@@ -59,6 +59,22 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="leave out detections whose PHOTPROB is below S (0.8 is usual for DES)",
     )
     parser.add_argument(
+        "--require-score",
+        action="store_true",
+        help="leave out detections without a PHOTPROB, too",
+    )
+    parser.add_argument(
+        "--require-metadata",
+        action="store_true",
+        help="leave out detections without a row of the table",
+    )
+    parser.add_argument(
+        "--arriving",
+        action="store_true",
+        help="STAMPS are folders in which tarballs arrive, each perhaps with a table NAME.csv "
+        "beside NAME.tar.gz: add what is new and whole, and say nothing if nothing is (for cron)",
+    )
+    parser.add_argument(
         "--order",
         choices=("random", "uncertain"),
         default="random",
@@ -76,6 +92,10 @@ def run(
     order: str = "random",
     format: str | None = None,
     seed: int | None = None,
+    require_score: bool = False,
+    require_metadata: bool = False,
+    arriving: bool = False,
+    whole: bool = False,
 ) -> int:
     """Cut stamps into chunks, print how many, and return the exit status.
 
@@ -101,6 +121,13 @@ def run(
         Take stamps of this one of `stamps.FORMATS` alone; see `stamps.one_format`.
     seed : int, optional
         Of the random order; drawn if not given.
+    require_score, require_metadata : bool
+        Leave out what has no PHOTPROB, or no row of the table.
+    arriving : bool
+        The sources are folders in which tarballs arrive; see `arrivals`. Each becomes a drop of its
+        name, with the table that lies beside it, else with the one that is given.
+    whole : bool
+        Add nothing if a source cannot be read to its end.
 
     Raises
     ------
@@ -113,10 +140,39 @@ def run(
     if min_score is not None and not math.isfinite(min_score):
         raise HubError(f"{min_score} is no score: nothing was added. Use one like 0.8.", USAGE)
     path = metadata if lightcurves is None else lightcurves
-    if not sources and path is None:
-        raise HubError("Name stamps, or a table with --metadata: nothing was added.", USAGE)
+    by_score = min_score is not None or require_score or order == "uncertain"
+    if arriving and (stamp or not sources):
+        raise HubError(
+            "--arriving takes folders, whose tarballs name their drops themselves, and no --stamp: "
+            "nothing was added.",
+            USAGE,
+        )
+    if arriving:
+
+        def add(found: arrivals.Arrival) -> None:
+            used = {stamps.metadata_stamp(chunk.name) for chunk in hub.chunks()}
+            run(
+                folder,
+                [str(found.path)],
+                metadata if found.table is None else str(found.table),
+                lightcurves if found.table is None else None,
+                stamp=None if found.stamp in used else found.stamp,
+                min_score=min_score,
+                order=order,
+                format=format,
+                seed=seed,
+                require_score=require_score,
+                require_metadata=require_metadata,
+                whole=True,
+            )
+
+        needs_table = require_score or require_metadata or by_score
+        arrivals.take(hub, sources, needs_table and path is None, add)
+        return 0
+    if path is None and (not sources or require_metadata):
+        what = "a table with --metadata" if sources else "stamps, or a table with --metadata"
+        raise HubError(f"Name {what}: nothing was added.", USAGE)
     open_table = tables.read_csv if lightcurves is None else tables.read_light_curves
-    by_score = min_score is not None or order == "uncertain"
     with chunks.alone(hub), Progress() as progress, Drop(hub, progress) as drop:
         stamp = _unused_stamp(stamp, {stamps.metadata_stamp(chunk.name) for chunk in hub.chunks()})
         # a table of no use should be known before hours of copying
@@ -127,11 +183,14 @@ def run(
             columns, total = tables.examined(path, hub.rules.group_column, open_table)
         if by_score and SCORE not in columns:
             raise HubError(
-                f"--min-score and --order uncertain need a table with a column {SCORE}: nothing "
-                "was added. Name one with --metadata or --lightcurves, or leave them out.",
+                "--min-score, --require-score and --order uncertain need a table with a column "
+                f"{SCORE}: nothing was added. Name one with --metadata or --lightcurves, or leave "
+                "them out.",
                 USAGE,
             )
         told = "; ".join(filter(None, map(drop.read, sources)))
+        if told and whole:
+            raise arrivals.Unfinished(f"{told}. Nothing of it was added.")
         matched = drop.match(format)
         drop.replace(format)
         unused = 0
@@ -146,13 +205,16 @@ def run(
                     REFUSED,
                 )
         below = drop.cut(min_score)
+        rowless = drop.require("fields") if require_metadata else 0
+        scoreless = drop.require("score") if require_score else 0
         unreadable, blind = drop.look(format)
         unscored, lacking = drop.unscored(), drop.lacking() if path is not None else 0
         seed = random.SystemRandom().getrandbits(32) if seed is None else seed
-        cut = "" if min_score is None else f"{SCORE}>={min_score}"
+        cuts = [f"{SCORE}>={min_score}"] if min_score is not None else []
+        cuts += [f"with {SCORE}"] * require_score + ["with a row"] * require_metadata
         contents = drop.contents(stamp, drop.ordered(seed, order), hub.rules.chunk_size, columns)
         already, again, both = drop.already(), drop.again(), drop.both()
-        new = chunks.write(hub, contents, seed, cut, columns, progress)
+        new = chunks.write(hub, contents, seed, "; ".join(cuts), columns, progress)
         gained = drop.bring(columns)
     if not sources:
         told = f"{counted(gained, 'detection')} of the hub got what {path} says"
@@ -164,6 +226,10 @@ def run(
     told_more = [f"{matched.incomplete.count} incomplete", f"{already} there already"]
     if min_score is not None:
         told_more.append(f"{below} below {SCORE} {min_score}")
+    if require_metadata:
+        told_more.append(f"{rowless} without a row")
+    if require_score:
+        told_more.append(f"{scoreless} without {SCORE}")
     if unreadable.count:
         told_more.append(f"{unreadable.count} that cannot be shown")
     if again:

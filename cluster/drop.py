@@ -424,6 +424,12 @@ class Drop:
             "UPDATE found SET parts = NULL WHERE parts IS NOT NULL AND score < ?", (min_score,)
         ).rowcount
 
+    def require(self, what: str) -> int:
+        """Leave out whole triplets without a "score" or without "fields"; return how many."""
+        return self._index.execute(
+            f"UPDATE found SET parts = NULL WHERE parts IS NOT NULL AND {what} IS NULL"
+        ).rowcount
+
     def both(self) -> int:
         """Return how many of the triplets are there in each of `stamps.FORMATS`."""
         return self._one("SELECT count(*) FROM found WHERE parts IS NOT NULL AND both")

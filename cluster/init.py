@@ -37,7 +37,13 @@ VERB = "init"
 HELP = "make a folder a hub, or repair one"
 
 _EARLIER = {"ImageBank", "Results"}  # folders of earlier versions, beside which a hub may be
-_LAYOUT = {*MODES, "hub", "labels.csv", ".add.lock"}  # and the two that make a folder a hub
+_LAYOUT = {
+    *MODES,
+    "hub",
+    "labels.csv",
+    "arrivals.csv",
+    ".add.lock",
+}  # and the two that make a folder a hub
 _INI = """\
 [hub]
 # How many people label each chunk.

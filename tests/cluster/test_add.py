@@ -153,6 +153,22 @@ def test_the_first_row_of_a_detection_counts_for_its_score(hub, tmp_path):
     assert in_order(hub) == ["1"]
 
 
+def test_a_strict_cut_leaves_out_what_has_no_score_or_no_row(hub, tmp_path, capsys):
+    source = drop(tmp_path / "x.tar.gz", range(1, 8))
+    table = scores(tmp_path / "x.csv", [(1, 0.9), (2, 0.1), (3, ""), (4, -9), (5, "nan"), (6, 0.8)])
+    add(hub, [source], table, stamp="s", min_score=0.5, require_score=True)
+    told = capsys.readouterr().out
+    assert sorted(in_order(hub)) == ["1", "6"]
+    assert "1 below PHOTPROB 0.5, 4 without PHOTPROB." in told and "passed" not in told
+    assert {chunk.cut for chunk in Hub(hub).chunks()} == {"PHOTPROB>=0.5; with PHOTPROB"}
+    add(hub, [source], table, stamp="t", require_metadata=True)
+    assert "1 without a row." in capsys.readouterr().out
+    assert sorted(in_order(hub)) == ["1", "2", "3", "4", "5", "6"]
+    assert {chunk.cut for chunk in Hub(hub).chunks() if "--t" in chunk.name} == {"with a row"}
+    assert refused("a table with a column PHOTPROB", hub, [source], require_score=True) == 2
+    assert refused("Name a table with --metadata", hub, [source], require_metadata=True) == 2
+
+
 @pytest.mark.parametrize("how", [{"min_score": 0.8}, {"order": "uncertain"}])
 def test_a_cut_or_order_by_score_needs_scores(hub, tmp_path, how):
     source = drop(tmp_path / "x.tar.gz", [1])
