@@ -297,7 +297,7 @@ def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterato
         if name in gold:
             continue
         for slot, claim in found.items():
-            if claim.user == hub.expert:  # who takes no place
+            if not hub.votes(claim.user):  # who takes no place
                 continue
             before = [
                 other
@@ -305,7 +305,7 @@ def _claims(hub: Hub, chunks: Chunks, gold: set[str], claims: Claims) -> Iterato
                 if before_it < slot
                 and other.user != claim.user
                 and other.time <= claim.time + _SKEW  # a slot may be free again
-                and other.user != hub.expert  # who takes no place
+                and hub.votes(other.user)
                 and (
                     claim.time - other.time < expiry - _SKEW
                     or _finished(hub, other.user, name) < claim.time - _SKEW

@@ -96,7 +96,7 @@ def read_claim(path: str | Path, owner: int | None = None) -> Claim:
 
 def ends(hub: Hub, name: str, claim: Claim) -> float:
     """Return until when a claim takes up one of the chunk's places; once answered, for good."""
-    if claim.user == hub.expert:  # whose labels are no votes
+    if not hub.votes(claim.user):
         return 0
     # who skipped all of it is no labeler of it, and keeps nobody out for longer than who is away
     if hub.has_finished(claim.user, name) and not hub.has_skipped(claim.user, name):

@@ -106,7 +106,7 @@ def of_hub(hub: Hub, method: str = DEFAULT) -> Consensus:
 
     expert = votes.truth(verified.expert_rows(hub))
     # the rows, some hundred bytes each, are gone before the arrays are made
-    return weigh(votes.of_rows(verified.gather(hub)), expert, method)
+    return weigh(votes.of_rows(verified.voting(hub)), expert, method)
 
 
 class Line(NamedTuple):

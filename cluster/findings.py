@@ -19,7 +19,7 @@ import labelfile
 import labels
 from cluster import consensus, votes
 from cluster.hub import Hub, detections
-from cluster.verified import Rows, expert_rows, gather, gold_truth
+from cluster.verified import Rows, expert_rows, gold_truth, voting
 from cluster.votes import CLASSES, INDEX, Consensus, Floats, Ints, Votes
 
 HASTY = 0.5  # seconds; nobody takes in three stamps in less
@@ -128,7 +128,7 @@ class Findings(NamedTuple):
 
 def find(hub: Hub) -> Findings:
     """Compare everyone with gold, with the others and with themselves."""
-    rows, expert, truth = gather(hub), expert_rows(hub), gold_truth(hub)
+    rows, expert, truth = voting(hub), expert_rows(hub), gold_truth(hub)
     given = votes.of_rows(rows)
     found = consensus.weigh(given, votes.truth(expert))
     place = {objid: number for number, objid in enumerate(found.objids)}

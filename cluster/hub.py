@@ -93,6 +93,7 @@ class Rules(NamedTuple):
     gold_share: float = 0.1
     group_column: str = "SNID"
     facts: str = facts.USUAL
+    excluded: str = ""
 
 
 class Metadata(NamedTuple):
@@ -106,7 +107,8 @@ class Hub:
     """A hub's folder (an absolute path), opened by one of its commands.
 
     `owner` is the uid it belongs to, `expert` that account's name, `rules` what its hub.ini
-    says. Raises HubError if it is no hub, or hub.ini cannot be understood.
+    says, `excluded` are the people whose labels do not vote. Raises HubError if it is no hub, or
+    hub.ini cannot be understood.
     """
 
     def __init__(self, folder: str | os.PathLike[str]):
@@ -119,6 +121,7 @@ class Hub:
         self.owner = self.folder.stat().st_uid
         self.expert = user_name(self.owner)
         self.rules = _read_rules(self.folder / "hub.ini")
+        self.excluded = frozenset(self.rules.excluded.split())
 
     def speaker(self, as_user: str | None = None) -> str:
         """Return the USER on whose behalf this process runs: its account's name.
@@ -163,6 +166,10 @@ class Hub:
     def is_expert(self, user: str) -> bool:
         """Tell whether a speaker is the expert: the owner, as themself."""
         return os.getuid() == self.owner and user == self.expert
+
+    def votes(self, user: str) -> bool:
+        """Tell whether a person's labels are votes, so that they take one of a chunk's places."""
+        return user != self.expert and user not in self.excluded
 
     def tray(self, user: str) -> Path:
         """Return where a speaker's uploads go: the hub's own folder, or for the expert expert/."""
@@ -506,6 +513,8 @@ def _read_rules(path: Path) -> Rules:
         if min(counts) < 1 or not 0 <= rules.gold_share <= 1:
             raise ValueError("counts and days begin at 1, a share is from 0 to 1")
         facts.columns(rules.facts)
+        if wrong := [name for name in rules.excluded.split() if not labelfile.is_user(name)]:
+            raise ValueError(f"excluded = {wrong[0]} is nobody's name")
     except (configparser.Error, ValueError) as error:
         reason = " ".join(str(error).split())
         raise HubError(

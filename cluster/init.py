@@ -58,6 +58,8 @@ gold_share = {gold_share}
 group_column = {group_column}
 # Metadata columns that a labeler is told, where a drop has them. Never a score.
 facts = {facts}
+# People whose labels stay but do not vote, parted by blanks; 'exclude' writes this.
+excluded = {excluded}
 """
 _SCRIPT = """\
 #!/bin/sh

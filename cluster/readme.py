@@ -56,10 +56,10 @@ Left out, of what people have dealt with:
 
 P_ and a class is how probable that class is, LABEL the most probable one, P_REAL the sum of
 {real}. They come from the votes of {people}, {method}.
-Neither {no_class} nor Skipped is a vote. An expert's label (EXPERT, {by_expert} of these) is taken
-for the truth. VOTES has the votes, LABELERS says how many people gave them. The columns after SPLIT
-are those of the metadata tables, empty where a drop's table has no such column; METADATA_ was put
-before a name that is one of ours.
+Neither {no_class} nor Skipped is a vote{excluded}.
+An expert's label (EXPERT, {by_expert} of these) is taken for the truth. VOTES has the votes,
+LABELERS says how many people gave them. The columns after SPLIT are those of the metadata tables,
+empty where a drop's table has no such column; METADATA_ was put before a name that is one of ours.
 
 {classes}
 
@@ -106,6 +106,7 @@ x = (x / x.std(axis=(2, 3), keepdims=True)).filled(0)
 def text(name: str, written: TrainingSet, method: str) -> str:
     """Return the README.md of a training set that is written, made with a key of `METHODS`."""
     labelled, fits = written.labelled, written.format == "fits"
+    out = sorted(labelled.hub.excluded)
     has = "detection has", "detections have"
     pixels = _PIXELS["fits" if fits else "gif"].format(gappy=counted(written.gappy, *has))
     if written.oblong:
@@ -146,6 +147,7 @@ def text(name: str, written: TrainingSet, method: str) -> str:
         people=counted(len(labelled.consensus.people), "person", "people"),
         method=METHODS[method].told,
         no_class=NO_CLASS,
+        excluded=f", nor is what {' or '.join(out)} said (excluded)" if out else "",
         by_expert=written.by_expert,
         classes=_markdown(("LABEL", *SPLITS, "all"), classes),
         groups=groups,

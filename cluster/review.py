@@ -23,7 +23,7 @@ import stamps
 from cluster import chunks
 from cluster.chunks import UNPACKED_LIMIT
 from cluster.hub import REFUSED, REVIEW, Hub, HubError, Listed, now, number, parsed, read, table
-from cluster.verified import Rows, expert_rows, gather
+from cluster.verified import Rows, expert_rows, voting
 
 _SETTLED = 0.05  # nats: one label has about 99.5 %, and the expert has better things to do
 
@@ -45,7 +45,7 @@ def for_expert(hub: Hub, user: str, have: Collection[str]) -> Listed | None:
             "changed. Ask without --expert for chunks to label.",
             REFUSED,
         )
-    answered, rows = expert_rows(hub), gather(hub)
+    answered, rows = expert_rows(hub), voting(hub)
     listed = hub.chunks()
     gold = [listed[place].name for place in listed.gold()]
     made = (stamps.stem(path) for path in (hub.folder / "expert" / "chunks").iterdir())

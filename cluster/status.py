@@ -54,7 +54,8 @@ def run(folder: str | os.PathLike[str]) -> int:
             claimed, finished = (listed & names for listed in hub.claimed(user))
         held = claimed - finished
         unseen = {n for n in finished if hub.has_skipped(user, n)} if user in skipping else set()
-        done.update(finished - unseen)
+        if hub.votes(user):
+            done.update(finished - unseen)
         for name in held | unseen:
             with contextlib.suppress(OSError):
                 live = is_live(hub, name, read_claim(person / name, hub.owner))
@@ -69,13 +70,16 @@ def run(folder: str | os.PathLike[str]) -> int:
     skipped = _skipped(hub, chunks, rows)
     waiting = _print_chunks(chunks, done, out, needed, skipped.chunks)
     total = detections(chunks) - skipped.anew
-    print(_left(total, rows.values(), needed, pace.since, now))
+    answers = (row for (user, _), row in rows.items() if hub.votes(user))
+    print(_left(total, answers, needed, pace.since, now))
     if skipped.objids:
         print(
             f"only skipped: {counted(len(skipped.objids), 'detection')}, such as "
             f"{' '.join(sorted(skipped.objids)[:3])}; mend the stamps and add them again"
         )
     print("\n" + aligned(lines, (0, 5)))
+    if hub.excluded:
+        print(f"\nexcluded, and no votes: {', '.join(sorted(hub.excluded))}")
     if rows:
         print(f"\na day: over {_span(now - pace.since)}")
     if waiting < _FEW:

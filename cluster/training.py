@@ -86,7 +86,8 @@ class Labelled:
     """What people have dealt with, and the chunks that it is in.
 
     `place` has a detection's index in `consensus`; `dealt_with` are also those of which only the
-    expert's Unsure is there, `skipped` those whose stamps nobody could see. `columns` are all that
+    expert's Unsure is there, `skipped` those whose stamps nobody could see, `excluded` those that
+    only people looked at whose labels do not vote. `columns` are all that
     the chunks' metadata tables have, `drops` has for each drop the cut that was made and how many
     detections passed it.
     """
@@ -94,13 +95,16 @@ class Labelled:
     def __init__(self, hub: Hub, method: str):
         self.hub = hub
         expert, everyone = verified.expert_rows(hub), verified.gather(hub)
+        no_votes = {objid for user, objid in everyone if user in hub.excluded}
+        everyone = {key: row for key, row in everyone.items() if key[0] not in hub.excluded}
         self.skipped = verified.only_skipped(itertools.chain(everyone.values(), expert.values()))
         given = votes.of_rows(everyone)
         del everyone  # some hundred bytes each: gone before the arrays are made
         self.consensus = consensus.weigh(given, votes.truth(expert), method)
         self.place = {objid: index for index, objid in enumerate(self.consensus.objids)}
         self.known = self.consensus.known
-        self.dealt_with = self.place.keys() | expert.keys()
+        self.excluded = no_votes - self.place.keys() - expert.keys()
+        self.dealt_with = self.place.keys() | expert.keys() | self.excluded
         # of a detection that came anew, after it could only be skipped, the latest stamps count
         self._home: dict[str, str] = {}
         self.chunks: list[Listed] = []
@@ -132,6 +136,12 @@ class Labelled:
     def dealt_with_in(self, chunk: Listed, objids: Iterable[str]) -> Iterator[str]:
         """Go through those of a chunk's detections that were dealt with, and that are at home."""
         return (objid for objid in objids if self._home.get(objid) == chunk.name)
+
+    def why_not(self, objid: str) -> str:
+        """Return why a detection that was dealt with has no label."""
+        if objid in self.excluded:
+            return "only people who are excluded"
+        return "could only be skipped" if objid in self.skipped else f"only {votes.NO_CLASS}"
 
     def check_one_format(self) -> None:
         """Ask for the format if the first stamps of the drops differ: before hours of reading."""
@@ -203,8 +213,7 @@ class TrainingSet:
             if place is not None and self.labelled.known[place]:
                 wanted.add(objid)
             else:
-                skipped = objid in self.labelled.skipped
-                reasons[objid] = "could only be skipped" if skipped else f"only {votes.NO_CLASS}"
+                reasons[objid] = self.labelled.why_not(objid)
         written, shapes, lacking = [], [], "the archive lacks some of its stamps"
         try:
             stream = stamps.members(self.labelled.hub.archive(chunk.name))

@@ -167,6 +167,11 @@ def gather(hub: Hub) -> Rows:
     return _latest(hub, hub.folder)
 
 
+def voting(hub: Hub) -> Rows:
+    """Return what `gather` does, but for people who are excluded."""
+    return {key: row for key, row in gather(hub).items() if key[0] not in hub.excluded}
+
+
 def expert_rows(hub: Hub) -> dict[str, labelfile.Row]:
     """Read what the expert had verified: Object ID -> the latest `labelfile.Row`, of any ACTION."""
     rows = _latest(hub, hub.folder / "expert")
