@@ -5,7 +5,8 @@
 - ``images.npy``: (N, 3, size, size), uint8 from 8-bit pictures or float32 from FITS, never both;
   Search, Template, Difference, row 0 the top of the picture; ``np.load`` can map it into memory.
 - ``labels.csv``: row i is about image i. The columns of expert/consensus.csv without ENTROPY, then
-  SPLIT (train, validation, test), then those of all metadata tables.
+  SPLIT (train, validation, test), DROP, CHUNK, GOLD (yes or empty) and COMMENTS, then those of all
+  metadata tables.
 - ``classes.json``: the classes in the order of the P_ columns, and which of them are real.
 - ``shapes.csv``: the detections whose stamps were cut or padded, ``left_out.csv``: those that
   people have dealt with and that are not in the set, with the reason.

@@ -58,8 +58,11 @@ P_ and a class is how probable that class is, LABEL the most probable one, P_REA
 {real}. They come from the votes of {people}, {method}.
 Neither {no_class} nor Skipped is a vote{excluded}.
 An expert's label (EXPERT, {by_expert} of these) is taken for the truth. VOTES has the votes,
-LABELERS says how many people gave them. The columns after SPLIT are those of the metadata tables,
-empty where a drop's table has no such column; METADATA_ was put before a name that is one of ours.
+LABELERS says how many people gave them. DROP and CHUNK say with what it came to people, COMMENTS
+what they said of it. GOLD is yes in the chunks that were drawn at random for the expert: where
+EXPERT is there too, these are a test that favours neither easy nor hard cases. The columns after
+COMMENTS are those of the metadata tables, empty where a drop's table has no such column; METADATA_
+was put before a name that is one of ours.
 
 {classes}
 

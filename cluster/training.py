@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import operator
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+import labelfile
+import labels
 import scaling
 import stamps
 from cluster import consensus, tables, verified, votes
@@ -26,7 +29,7 @@ from cluster.terminal import counted
 
 SPLITS = ("train", "validation", "test")
 FORMATS = {"gif": "8-bit pictures", "fits": "FITS images"}
-_COLUMNS = (*consensus.LABEL_COLUMNS, "SPLIT")
+_COLUMNS = (*consensus.LABEL_COLUMNS, "SPLIT", "DROP", "CHUNK", "GOLD", "COMMENTS")
 _SHAPES = (
     "OBJID",
     *(f"{name.upper()}_{side}" for name in stamps.TITLES for side in ("HEIGHT", "WIDTH")),
@@ -87,9 +90,9 @@ class Labelled:
 
     `place` has a detection's index in `consensus`; `dealt_with` are also those of which only the
     expert's Unsure is there, `skipped` those whose stamps nobody could see, `excluded` those that
-    only people looked at whose labels do not vote. `columns` are all that
-    the chunks' metadata tables have, `drops` has for each drop the cut that was made and how many
-    detections passed it.
+    only people looked at whose labels do not vote. `comments` has what was said of some. `columns`
+    are all that the chunks' metadata tables have, `drops` has for each drop the cut that was made
+    and how many detections passed it.
     """
 
     def __init__(self, hub: Hub, method: str):
@@ -97,6 +100,7 @@ class Labelled:
         expert, everyone = verified.expert_rows(hub), verified.gather(hub)
         no_votes = {objid for user, objid in everyone if user in hub.excluded}
         everyone = {key: row for key, row in everyone.items() if key[0] not in hub.excluded}
+        self.comments = _comments(hub, everyone, expert)
         self.skipped = verified.only_skipped(itertools.chain(everyone.values(), expert.values()))
         given = votes.of_rows(everyone)
         del everyone  # some hundred bytes each: gone before the arrays are made
@@ -156,6 +160,19 @@ class Labelled:
                     break
         if len(found) > 1:
             raise _both_formats()
+
+
+def _comments(
+    hub: Hub, everyone: verified.Rows, expert: Mapping[str, labelfile.Row]
+) -> dict[str, str]:
+    """Return the comments by Object ID, each after its person's name, the expert's last."""
+    by_expert = {(hub.expert, objid): row for objid, row in expert.items()}
+    found: dict[str, list[str]] = {}
+    for rows in (everyone, by_expert):
+        said = {k: row.comment for k, row in rows.items() if row.action != labels.SKIPPED}
+        for (user, objid), comment in sorted(filter(operator.itemgetter(1), said.items())):
+            found.setdefault(objid, []).append(f"{user}: {comment}")
+    return {objid: " | ".join(several) for objid, several in found.items()}
 
 
 def _both_formats() -> HubError:
@@ -238,7 +255,7 @@ class TrainingSet:
         reasons.update(dict.fromkeys(sorted(wanted), lacking))
         self._write(self._shapes, shapes)
         self._write(self._left_out, reasons.items())
-        self._write(self._labels, self._lines(written, metadata))
+        self._write(self._labels, self._lines(chunk, written, metadata))
         self.count += len(written)
         self.reshaped += len(shapes)
         self.left_out.update(reasons.values())
@@ -269,9 +286,12 @@ class TrainingSet:
         self.gappy += gaps
         return planes
 
-    def _lines(self, objids: Sequence[str], metadata: _Metadata) -> Iterator[tuple[str, ...]]:
+    def _lines(
+        self, chunk: Listed, objids: Sequence[str], metadata: _Metadata
+    ) -> Iterator[tuple[str, ...]]:
         """Go through the rows of labels.csv for the detections of one chunk, and count them."""
         whole = self.labelled.consensus
+        home = stamps.metadata_stamp(chunk.name), chunk.name, chunk.gold
         places = [self.labelled.place[objid] for objid in objids]
         some = whole._replace(
             objids=tuple(objids),
@@ -289,7 +309,8 @@ class TrainingSet:
             self.classes[line.label, split(group)] += 1
             self.by_expert += line.expert != ""
             rest = (named.get(column, "") for column in self.labelled.columns)
-            yield (*line.fields, split(group), *rest)
+            said = self.labelled.comments.get(line.objid, "")
+            yield (*line.fields, split(group), *home, said, *rest)
 
     def _write(self, file: IO[bytes], rows: Iterable[Iterable[object]]) -> None:
         lines = list(rows)

@@ -38,7 +38,7 @@ from cluster.training import SPLITS, centred, split
 ROOT = conftest.ROOT
 COLUMNS = [
     *("OBJID", "LABEL", *(f"P_{name}" for name in CLASSES)),
-    *("P_REAL", "VOTES", "LABELERS", "EXPERT", "SPLIT"),
+    *("P_REAL", "VOTES", "LABELERS", "EXPERT", "SPLIT", "DROP", "CHUNK", "GOLD", "COMMENTS"),
 ]
 OWNER = hub.account_name(os.getuid())
 
@@ -87,11 +87,11 @@ def unseen(monkeypatch):
     monkeypatch.setattr(looking, "look", lambda *_: iter(()))
 
 
-def say(folder, user, answers, at="2026-01-02_03-04-05"):
+def say(folder, user, answers, at="2026-01-02_03-04-05", comment=""):
     """Let a person have labelled {OBJID: ACTION}; the hub's owner is the expert."""
     folder = folder / "expert" if user == OWNER else folder
     rows = [
-        (objid, action, "", "2026-01-02T03:04:05.678Z", "drop", "1.50", user)
+        (objid, action, comment, "2026-01-02T03:04:05.678Z", "drop", "1.50", user)
         for objid, action in answers.items()
     ]
     path = folder / "verified" / f"{user}--{at}.csv"
@@ -155,6 +155,30 @@ def test_images_have_the_stamps_pixels_in_their_order_and_the_right_way_up(empty
     for image, row in zip(images, rows):
         for channel, kind in zip(image, ("srch", "temp", "diff")):
             assert np.array_equal(channel, noise(row["OBJID"], kind))
+
+
+def test_rows_say_where_they_come_from_and_what_was_said_of_them(labelled, capsys):
+    (labelled / "hub.ini").write_text(
+        (labelled / "hub.ini").read_text().replace("gold_share = 0.1", "gold_share = 1")
+    )
+    drop(labelled, [7], "second")
+    say(labelled, "zoe", {"7": "Good", "1": "Skipped", "2": "Other"}, comment="a trail, faint")
+    say(labelled, "ann", {"2": "Good"}, "2026-01-02_03-04-06", "a host?")
+    say(labelled, OWNER, {"2": "Good"}, comment="a lens")
+    _, _, rows = exported(labelled)
+    chunks = {chunk.name: chunk for chunk in hub.Hub(labelled).chunks()}
+    for row in rows:
+        assert row["OBJID"] in hub.Hub(labelled).objids(row["CHUNK"])
+        assert (row["DROP"], row["GOLD"]) == (
+            row["CHUNK"].split("--")[2],
+            chunks[row["CHUNK"]].gold,
+        )
+    assert {(row["DROP"], row["GOLD"]) for row in rows} >= {("second", "yes")}
+    said = {row["OBJID"]: row["COMMENTS"] for row in rows if row["COMMENTS"]}
+    assert said == {
+        "2": f"ann: a host? | zoe: a trail, faint | {OWNER}: a lens",
+        "7": "zoe: a trail, faint",
+    }
 
 
 def test_rows_say_what_consensus_says(labelled, capsys):
