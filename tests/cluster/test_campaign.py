@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import random
 import sys
+import zoneinfo
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import conftest
@@ -27,12 +29,14 @@ from cluster import (  # noqa: E402
     check,
     collect,
     consensus,
+    earlier,
     export,
     handout,
     hub,
     init,
     receive,
     report,
+    verified,
 )
 
 # How many of each class: a draw of the last two takes the longest.
@@ -302,4 +306,134 @@ def test_real_batches_go_through_a_campaign(real, tmp_path):
         assert np.mean([truth[row["OBJID"]] == row["LABEL"] for row in rows]) > 0.9
         count += len(rows)
     assert 0.97 * len(truth) < count <= len(truth)
+    campaign("check", check.run)
+
+
+# ---- a campaign that moves over ----
+
+ZONE = zoneinfo.ZoneInfo("America/Chicago")
+NIGHTS = "19-09-10_09-00-00", "19-10-01_09-00-00"  # the STAMPs
+DESCRIBED = "MJD", "FLT", "PHOTPROB", "OBJID", "SNID"
+# when each began, UTC: dee labelled in the night in which clocks were put back, bob's second table
+# went through a spreadsheet
+SITTINGS = [
+    ("ann", datetime(2019, 9, 11, 18, 0, 7)),
+    ("bob", datetime(2019, 9, 12, 3, 59, 58)),
+    ("cid", datetime(2019, 10, 2, 22, 30, 1)),
+    ("dee", datetime(2019, 11, 3, 5, 30, 20)),
+    ("bob", datetime(2021, 1, 5, 15, 0)),
+]
+
+
+class Earlier:
+    """The folder of an earlier version, and all that anyone said in it."""
+
+    def __init__(self, root):
+        self.root, self.said, self.expert, self.described = root, {}, {}, {}
+        self.objids = [str(10**17 + 37 * number) for number in range(200)]
+        for folder in ("ImageBank/Batches", "Results/Metadata", "Results/UserResults"):
+            (root / folder).mkdir(parents=True)
+        batches, results = root / "ImageBank" / "Batches", root / "Results" / "UserResults"
+        for number in range(20):
+            stamp, objids = NIGHTS[number // 10], self.objids[10 * number : 10 * number + 10]
+            name = f"batch--{number + 1:05d}--{stamp}"
+            names = [f"{name}/{kind}{objid}.gif" for objid in objids for kind in stamps.KINDS]
+            members = {name: conftest.tiny_gif(name) for name in names}
+            conftest.tarball(batches / f"{name}.tar.gz", members)
+        for night, stamp in enumerate(NIGHTS):
+            lines = [DESCRIBED]
+            for place, objid in enumerate(self.objids[100 * night : 100 * night + 100]):
+                told = f"{58000 + place}.25", "griz"[place % 4], f"0.{place:02d}", objid
+                lines.append((*told, f"{1240000 + place // 3}"))
+                self.described[objid] = dict(zip(DESCRIBED, lines[-1]))
+            (root / "Results" / "Metadata" / f"{stamp}.csv").write_bytes(
+                hub.table(lines[0], lines[1:])
+            )
+        for number, (user, begun) in enumerate(SITTINGS):
+            self._sit(results, number, user, begun)
+        (results / "eve--09-13-19_10-00-00.csv").write_bytes(b"")
+        (batches / "batch--00021--19-10-01_09-00-00.tar.gz").write_bytes(b"")
+        current = sorted(batches.iterdir())[3]
+        (batches / f"CURRENT--{current.name}").write_bytes(current.read_bytes())
+        (root / "log.txt").write_text(f"CURRENT: {current.name}")
+        self._judge(root / "Results")
+
+    def _sit(self, results, number, user, begun):
+        """Let a person label forty in two hours; the first of them once more in the middle."""
+        names = sorted(labels.BY_NAME)
+        first, lines, spreadsheet = 35 * number, [], begun.second == 0
+        objids = self.objids[first : first + 40]
+        for place, objid in enumerate([*objids[:32], objids[0], *objids[32:]]):
+            at = begun + timedelta(minutes=3 * place)
+            action = names[(place + number) % len(names)]
+            comment = f'"{user}", {place}' if action == "Other" else ""
+            wall = at.replace(tzinfo=timezone.utc).astimezone(ZONE)
+            told = f"{wall:%m/%d/%y %H:%M:%S}"
+            if spreadsheet:
+                told = f"{wall.month}/{wall.day}/{wall:%y} {wall.hour}:{wall:%M}"
+            lines.append((place, objid, action, comment, told, ",".join(NIGHTS)))
+            self.said[user, objid] = action, comment, f"{at:%Y-%m-%dT%H:%M:%S}.000Z"
+        text = hub.table(("", "OBJID", "ACTION", "COMMENT", "TIME", "METADATA_STAMP"), lines)
+        name = f"{user}--{begun:%m-%d-%y_%H-%M-%S}.csv"
+        (results / name).write_bytes(text.replace(b"\n", b"\r\n") if spreadsheet else text)
+
+    def _judge(self, results):
+        """Let the expert label some, look at what people were unsure of, and list a few."""
+        mine, unsure = self.objids[::10], self.objids[5:200:20]
+        mine = [(objid, "Marginal", "mine, seen") for objid in mine]
+        unsure = [(objid, "PsfInTemplate", "") for objid in (*unsure, self.objids[0])]
+        self.tables = [results / "me" / "my_labels.csv", results / "UNSURE_19-10-05_10-00-00.csv"]
+        self.tables[0].parent.mkdir()
+        self.tables[0].write_bytes(hub.table(("OBJID", "LABEL", "RM_COMMENT"), mine))
+        self.tables[1].write_bytes(hub.table(("OBJID", "ACTION", "COMMENT"), unsure))
+        self.expert = {objid: (action, comment) for objid, action, comment in (*mine, *unsure)}
+        self.again = self.objids[7], self.objids[10]
+        self.tables.append(results / "again.txt")
+        self.tables[2].write_text("\n".join(("OBJID", *self.again)))
+
+
+def test_a_campaign_moves_over_without_losing_a_label_or_a_column(tmp_path):
+    old = Earlier(tmp_path / "hub")
+    campaign = Campaign(tmp_path, {})
+    opened = hub.Hub(campaign.hub)
+    files = sorted(map(str, old.root.glob("[IR]*/[BMU]*/*"))) + [str(old.root / "log.txt")]
+    for _ in range(2):  # again, and nothing changes
+        campaign("import", earlier.run, files, timezone="America/Chicago")
+        passed = [line for line in campaign.said.splitlines() if line.startswith("Passed over")]
+        assert len(passed) == 4 and "rejected" not in campaign.said
+        rows = verified.gather(opened)
+        found = {key: (row.action, row.comment, row.time) for key, row in rows.items()}
+        assert found == old.said
+        chunks = list(opened.chunks())
+        assert [chunk.detections for chunk in chunks] == ["10"] * 20
+    described = {}
+    for chunk in chunks:
+        columns, lines = opened.metadata(chunk.name)
+        described.update({line[0]: dict(zip(columns, line)) for line in lines})
+    assert described == old.described
+
+    campaign("import", earlier.run, [*map(str, old.tables)], timezone="UTC", expert=True)
+    rows = verified.expert_rows(opened)
+    assert {objid: (row.action, row.comment) for objid, row in rows.items()} == old.expert
+    for user in ("ann", "bob", "cid", "dee"):  # nobody is asked again for what they have done
+        had = {objid for who, objid in old.said if who == user}
+        line = campaign("next", handout.run, as_user=user)
+        objids = opened.objids(line.split()[2])
+        assert len(had.intersection(objids)) <= 5
+    while line := campaign("next", handout.run, [*campaign.had[OWNER]], expert=True):
+        campaign.had[OWNER].append(line.split()[2])
+    first = next(name for name in campaign.had[OWNER] if name.startswith("review--"))
+    assert opened.objids(first)[:2] == list(old.again)
+
+    campaign("collect", collect.run)
+    campaign("export", export.run)
+    [folder] = (campaign.hub / "training").iterdir()
+    splits, votes = collections.defaultdict(set), 0
+    for row in table(folder / "labels.csv"):
+        assert {name: row[name] for name in DESCRIBED} == old.described[row["OBJID"]]
+        assert row["EXPERT"] == old.expert.get(row["OBJID"], [""])[0]
+        splits[row["SNID"]].add(row["SPLIT"])
+        votes += int(row["LABELERS"])
+    assert votes == sum(labels.is_vote(action) for action, _, _ in old.said.values())
+    assert all(len(names) == 1 for names in splits.values()), "no object is in two splits"
     campaign("check", check.run)
