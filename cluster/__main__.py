@@ -26,8 +26,8 @@ import re
 import signal
 
 # The way a campaign goes is that of --help; verbs that are not named here come after these.
-_FLOW = ["init", "add", "import", "next", "receive", "collect", "status", "report", "consensus"]
-_FLOW += ["export", "exclude", "check"]
+_FLOW = ["init", "add", "metadata", "import", "next", "receive", "collect", "status", "report"]
+_FLOW += ["consensus", "export", "exclude", "check"]
 _TOLD = re.compile('^(VERB|HELP|EXAMPLE) = "(.*)"$', re.M)
 
 

@@ -31,10 +31,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sources",
         metavar="STAMPS",
-        nargs="*",
+        nargs="+",
         type=from_caller,
-        help="a tar.gz of stamps, or a folder that holds some at any depth; none, and a table is "
-        "brought to what the hub has",
+        help="a tar.gz of stamps, or a folder that holds some at any depth",
     )
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
@@ -104,10 +103,9 @@ def run(
     folder : str
         The hub's.
     sources : list of str
-        Archives (tar.gz), and folders that hold stamps at any depth. None: the table is brought to
-        the detections that the hub has, as it is to those that come with the stamps of others.
+        Archives (tar.gz), and folders that hold stamps at any depth.
     metadata : str, optional
-        A CSV with a column OBJID.
+        A CSV with a column OBJID. Those that the hub has already get what it says of them, too.
     lightcurves : str, optional
         A folder of SNANA light curves, at any depth, to be used as if they were such a CSV.
     stamp : str, optional
@@ -141,7 +139,7 @@ def run(
         raise HubError(f"{min_score} is no score: nothing was added. Use one like 0.8.", USAGE)
     path = metadata if lightcurves is None else lightcurves
     by_score = min_score is not None or require_score or order == "uncertain"
-    if arriving and (stamp or not sources):
+    if arriving and stamp:
         raise HubError(
             "--arriving takes folders, whose tarballs name their drops themselves, and no --stamp: "
             "nothing was added.",
@@ -169,9 +167,8 @@ def run(
         needs_table = require_score or require_metadata or by_score
         arrivals.take(hub, sources, needs_table and path is None, add)
         return 0
-    if path is None and (not sources or require_metadata):
-        what = "a table with --metadata" if sources else "stamps, or a table with --metadata"
-        raise HubError(f"Name {what}: nothing was added.", USAGE)
+    if path is None and require_metadata:
+        raise HubError("Name a table with --metadata: nothing was added.", USAGE)
     open_table = tables.read_csv if lightcurves is None else tables.read_light_curves
     with chunks.alone(hub), Progress() as progress, Drop(hub, progress) as drop:
         stamp = _unused_stamp(stamp, {stamps.metadata_stamp(chunk.name) for chunk in hub.chunks()})
@@ -197,11 +194,10 @@ def run(
         if path is not None:
             progress(f"looking for them in {path}", at_once=True)
             unused, any_fits = drop.join(open_table(path), path)
-            if unused == total if not sources else matched.found and not any_fits:
-                whose = "these stamps" if sources else "this hub"
+            if matched.found and not any_fits:
                 raise HubError(
                     f"{told}{'. ' if told else ''}None of the {counted(total, 'row')} of {path} "
-                    f"belongs to {whose}: nothing was added. Is it the right table?",
+                    "belongs to these stamps: nothing was added. Is it the right table?",
                     REFUSED,
                 )
         below = drop.cut(min_score)
@@ -216,10 +212,6 @@ def run(
         already, again, both = drop.already(), drop.again(), drop.both()
         new = chunks.write(hub, contents, seed, "; ".join(cuts), columns, progress)
         gained = drop.bring(columns)
-    if not sources:
-        told = f"{counted(gained, 'detection')} of the hub got what {path} says"
-        print(f"{told}; {counted(unused, 'row is', 'rows are')} of no detection here.")
-        return 0
     if told and not new:
         raise HubError(f"{told}. Nothing was added.")
     added = f"Added {counted(detections(new), 'detection')} in {counted(len(new), 'chunk')} as drop"

@@ -39,8 +39,8 @@ from cluster.terminal import Progress, counted
 from cluster.verified import Rejected, Verified
 
 VERB = "import"
-HELP = "take over the tables of earlier versions"
-EXAMPLE = "results/*.csv"
+HELP = "take over what earlier versions left"
+EXAMPLE = "Batches/batch--*.tar.gz Metadata/*.csv UserResults/*.csv"
 
 _BATCH = re.compile(rf"batch--[0-9]+--{STAMP.pattern}\.tar\.gz")
 _METADATA = re.compile(rf"{STAMP.pattern}(,{STAMP.pattern})*\.csv")

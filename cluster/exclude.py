@@ -26,7 +26,9 @@ _LINE = re.compile(r"^excluded[ \t]*[=:].*(\n[ \t]+\S.*)*", re.M)  # with what g
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what follows HUB; see `run`."""
-    parser.add_argument("users", metavar="USER", nargs="+", help="whose labels stay, and no more")
+    parser.add_argument(
+        "users", metavar="USER", nargs="+", help="whose labels stay and do not vote"
+    )
     parser.add_argument("--back", action="store_true", help="let them vote again")
 
 

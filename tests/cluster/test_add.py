@@ -301,25 +301,6 @@ def test_a_table_comes_to_detections_that_are_there_and_what_they_have_stays(hub
     assert {path: path.stat().st_mtime_ns for path in (hub / "metadata").iterdir()} == before
 
 
-def test_a_table_alone_is_for_what_the_hub_has(hub, tmp_path, capsys):
-    add(hub, [drop(tmp_path / "x.tar.gz", LONG)], stamp="old")
-    capsys.readouterr()
-    table = tmp_path / "x.csv"
-    table.write_text("OBJID,SNID\n" + "".join(f"{objid},5\n" for objid in (*LONG, 1)))
-    assert add(hub, [], str(table)) == 0
-    told = (
-        f"{len(LONG)} detections of the hub got what {table} says; 1 row is of no detection here."
-    )
-    assert capsys.readouterr().out == f"{told}\n"
-    assert {row["SNID"] for row in rows_in(hub).values()} == {"5"}
-    table.write_text("OBJID,SNID\n1,5\n")
-    assert refused("None of the 1 row of .* belongs to this hub", hub, [], str(table)) == 7
-    table.write_text("OBJID,SNID\n" + "".join(f"{objid:.6E},5\n" for objid in LONG))
-    add(hub, [drop(tmp_path / "y.tar.gz", ["7392607663150999"])], stamp="lacks")
-    refused("has lost digits", hub, [], str(table))
-    assert refused("Name stamps, or a table", hub, []) == 2
-
-
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_table_is_read_as_spreadsheets_save_it(hub, tmp_path, delimiter, encoding):

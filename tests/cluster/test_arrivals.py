@@ -139,7 +139,7 @@ def test_it_runs_from_the_command_line(hub, inbox):
     command = [hub / "hub", "add", inbox.name, "--arriving"]
     done = subprocess.run(command, cwd=inbox.parent, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "") and "as drop night1" in done.stdout
-    for words in ([], [inbox.name, "--stamp", "x"], ["missing"]):
+    for words in ([inbox.name, "--stamp", "x"], ["missing"]):
         command = [hub / "hub", "add", *words, "--arriving"]
         done = subprocess.run(command, cwd=inbox.parent, capture_output=True, text=True)
         assert done.returncode == 2 and "nothing was added" in done.stderr
