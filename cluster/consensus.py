@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import disk
@@ -42,6 +43,12 @@ def _dawid_skene(given: Votes, expert: Mapping[str, int]) -> Consensus:
     return dawid_skene.weigh(given, expert)
 
 
+def _look_alike(given: Votes, expert: Mapping[str, int]) -> Consensus:
+    from cluster import lookalike
+
+    return lookalike.weigh(given, expert)
+
+
 def majority(given: Votes, expert: Mapping[str, int]) -> Consensus:
     """Take each class's share of the votes for its probability.
 
@@ -55,7 +62,7 @@ def majority(given: Votes, expert: Mapping[str, int]) -> Consensus:
     known = posterior.any(axis=1)
     prior = votes.prior(posterior[known])
     posterior[~known] = prior
-    people = dawid_skene.answering(given, posterior)
+    people = dawid_skene.answering(given, posterior[given.item])
     return votes.Consensus(
         given.objids, given.people, posterior, people.matrix, prior, counts, fixed
     )
@@ -68,36 +75,73 @@ class Method(NamedTuple):
     told: str
 
 
+PLAIN = "dawid-skene"
 METHODS = {
-    "dawid-skene": Method(
+    PLAIN: Method(
         _dawid_skene,
         "weighed by how each person has been found to confuse the classes (Dawid and Skene 1979)",
     ),
+    "look-alike": Method(
+        _look_alike,
+        "weighed by how each person has been found to confuse the classes (Dawid and Skene 1979), "
+        "and by what detections of each class look like to everyone",
+    ),
     "majority": Method(majority, "each class by its share of the votes"),
 }
-DEFAULT = "dawid-skene"
+DEFAULT = "best"  # of these two, by hidden gold
+_RIVALS = (PLAIN, "look-alike")
 
 
 def method_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--method``."""
     parser.add_argument(
         "--method",
-        choices=tuple(METHODS),
+        choices=(DEFAULT, *METHODS),
         default=DEFAULT,
-        help="how votes become one label (%(default)s)",
+        help="how votes become one label (%(default)s: what does best on hidden gold)",
     )
 
 
-def weigh(given: Votes, expert: Mapping[str, int], method: str = DEFAULT) -> Consensus:
-    """Return the consensus of votes by a key of `METHODS`; see `dawid_skene.weigh`."""
-    return METHODS[method].weigh(given, expert)
+def weigh(
+    given: Votes,
+    expert: Mapping[str, int],
+    method: str = DEFAULT,
+    gold: Collection[str] = (),
+) -> Consensus:
+    """Return the consensus of votes.
+
+    Parameters
+    ----------
+    given : Votes
+        What people said.
+    expert : dict
+        OBJID -> index of the class: the truth, which nothing changes.
+    method : str
+        A key of `METHODS`, or `DEFAULT`: what does best on hidden gold (`trust.judge`), and where
+        there is too little of it, Dawid and Skene's made flatter (`trust.unchecked`).
+    gold : collection of str
+        The Object IDs of the expert's that are a random sample.
+    """
+    if method != DEFAULT:
+        return METHODS[method].weigh(given, expert)
+    from cluster import trust
+
+    rivals = {name: METHODS[name].weigh for name in _RIVALS}
+    judged = trust.judge(given, expert, gold, rivals, PLAIN)
+    if judged is None:
+        return trust.unchecked(METHODS[PLAIN].weigh(given, expert))
+    name = PLAIN if judged.method == trust.TEMPERED else judged.method
+    return trust.applied(METHODS[name].weigh(given, expert), judged)
 
 
 def of_rows(rows: verified.Rows, expert: Mapping[str, labelfile.Row]) -> Consensus:
-    """Return the consensus of what `verified.gather` and `verified.expert_rows` return."""
+    """Return what `verified.gather` and `verified.expert_rows` amount to, at once: by one method.
+
+    It is for the order in which the expert is asked, who is waiting.
+    """
     from cluster import votes
 
-    return weigh(votes.of_rows(rows), votes.truth(expert))
+    return weigh(votes.of_rows(rows), votes.truth(expert), PLAIN)
 
 
 def of_hub(hub: Hub, method: str = DEFAULT) -> Consensus:
@@ -105,8 +149,23 @@ def of_hub(hub: Hub, method: str = DEFAULT) -> Consensus:
     from cluster import votes
 
     expert = votes.truth(verified.expert_rows(hub))
+    gold = verified.gold_truth(hub).keys()
     # the rows, some hundred bytes each, are gone before the arrays are made
-    return weigh(votes.of_rows(verified.voting(hub)), expert, method)
+    return weigh(votes.of_rows(verified.voting(hub)), expert, method, gold)
+
+
+def told(found: Consensus, method: str) -> str:
+    """Return what ends the sentence "They come from the votes of 12 people, "."""
+    if method != DEFAULT:
+        return METHODS[method].told
+    if found.trust is None:
+        return f"{METHODS[PLAIN].told}, several counting as if they erred alike in part"
+    from cluster import trust
+
+    chosen = found.trust.method
+    if chosen == trust.TEMPERED:
+        return f"{METHODS[PLAIN].told}, made less sure by one temperature"
+    return METHODS[chosen].told
 
 
 class Line(NamedTuple):
@@ -158,6 +217,8 @@ options = method_option
 
 def run(folder: str | os.PathLike[str], method: str = DEFAULT) -> int:
     """Write expert/consensus.csv anew, print what it rests on, and return the exit status."""
+    from cluster import trust
+
     hub = Hub(folder)
     hub.owner_only("write the consensus")
     consensus = of_hub(hub, method)
@@ -165,11 +226,16 @@ def run(folder: str | os.PathLike[str], method: str = DEFAULT) -> int:
     rows = ((*line.fields, line.entropy) for line in lines(consensus))
     disk.write_whole(path, table(COLUMNS, rows), 0o600)
     given = consensus.counts.sum(axis=1)
-    expert, unknown = (consensus.expert >= 0).sum(), (~consensus.known).sum()
-    told = f", {unknown} without any vote" if unknown else ""
+    expert, unknown = consensus.expert >= 0, ~consensus.known
+    voteless = f", {unknown.sum()} without any vote" if unknown.any() else ""
     print(
         f"The {method} consensus of {counted(given.sum(), 'vote')} on "
-        f"{counted(len(given), 'detection')} ({expert} settled by the "
-        f"expert{told}) is in {path}."
+        f"{counted(len(given), 'detection')} ({expert.sum()} settled by the "
+        f"expert{voteless}) is in {path}."
     )
+    if consensus.trust is not None:
+        print(f"{trust.choice(consensus.trust)}\n{trust.reach(consensus.trust)}")
+    if method == DEFAULT:
+        for sentence in trust.warnings(consensus):
+            sys.stderr.write(sentence + "\n")
     return 0

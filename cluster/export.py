@@ -74,7 +74,7 @@ def run(
     format : {None, "gif", "fits"}
         Which stamps: 8-bit pictures or FITS. None: the only ones the hub has.
     method : str
-        A key of `consensus.METHODS`.
+        As `consensus.weigh` takes it.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def run(
             f"from 1 to {stamps.SIDE_LIMIT}.",
             USAGE,
         )
-    from cluster import readme
+    from cluster import readme, trust
     from cluster.training import SPLITS, Labelled, TrainingSet
 
     training = hub.folder / "training"
@@ -126,6 +126,8 @@ def run(
         f"({', '.join(f'{parts[name]} {name}' for name in SPLITS)}) to {target}; "
         f"{sum(written.left_out.values())} left out, {written.reshaped} cut or padded."
     )
+    for warning in trust.warnings(labelled.consensus) if method == DEFAULT else ():
+        sys.stderr.write(warning + "\n")
     if told := written.ungrouped_told():
         sys.stderr.write(told + "\n")
     if written.damaged:

@@ -17,10 +17,10 @@ import numpy as np
 
 import labelfile
 import labels
-from cluster import consensus, votes
+from cluster import consensus, copies, trust, votes
 from cluster.hub import Hub, detections
 from cluster.verified import Rows, expert_rows, gold_truth, voting
-from cluster.votes import CLASSES, INDEX, Consensus, Floats, Ints, Votes
+from cluster.votes import CLASSES, INDEX, Consensus, Floats, Ints, Trust, Votes
 
 HASTY = 0.5  # seconds; nobody takes in three stamps in less
 _TOO_HASTY = 0.1  # of someone's presses
@@ -102,7 +102,8 @@ class Findings(NamedTuple):
     others, the expert's against that of the people, and detections whose class is least known; of
     the first two there are `dissents` and `overrulings` in all. `said` has (USER, row) of everyone
     on these detections, `expert` the expert's rows. The hub has `gold` detections, of which the
-    expert labelled `answered`.
+    expert labelled `answered`, and where these are enough `trust` tells what hiding them has shown.
+    `copied` are people who agree too often, `thin` sentences on what the votes are too few for.
     """
 
     hub: Hub
@@ -124,13 +125,16 @@ class Findings(NamedTuple):
     expert: dict[str, labelfile.Row]
     gold: int
     answered: int
+    trust: Trust | None = None
+    copied: Sequence[copies.Copy] = ()
+    thin: Sequence[str] = ()
 
 
 def find(hub: Hub) -> Findings:
     """Compare everyone with gold, with the others and with themselves."""
     rows, expert, truth = voting(hub), expert_rows(hub), gold_truth(hub)
     given = votes.of_rows(rows)
-    found = consensus.weigh(given, votes.truth(expert))
+    found = consensus.weigh(given, votes.truth(expert), gold=truth.keys())
     place = {objid: number for number, objid in enumerate(found.objids)}
     item = np.array([place[objid] for objid in given.objids], dtype=np.int64)[given.item]
     given = given._replace(objids=found.objids, item=item)
@@ -168,6 +172,9 @@ def find(hub: Hub) -> Findings:
         expert=expert,
         gold=detections(chunk for chunk in chunks if chunk.gold),
         answered=len(truth),
+        trust=found.trust,
+        copied=copies.find(given, found),
+        thin=trust.warnings(found),
     )
 
 
@@ -368,6 +375,12 @@ def remarks(findings: Findings) -> list[str]:
             "The expert has labelled no gold detection yet, so nobody's accuracy is known: "
             "./ArtifactSpy --expert gives them first."
         )
+    told += findings.thin
+    told += [
+        f"{pair.one} and {pair.other} gave the same answer to {pair.agreed} of {pair.shared} "
+        f"detections, where {pair.expected:.0f} are expected of such people: did one copy?"
+        for pair in findings.copied[:CASES]
+    ]
     for person in findings.people:
         others, those = right - person.right, compared - person.compared
         if those and person.interval[1] < others / those - _WORSE:
@@ -418,6 +431,19 @@ def tally(said: Iterable[tuple[str, labelfile.Row]], name: Callable[[str], str] 
     """Return how often each answer was given, as text: ``2 Good, 1 Unsure``."""
     counts = Counter(name(row.action) for _, row in said)
     return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+def reliability(judged: Trust) -> list[tuple[str, ...]]:
+    """Return a row for each of `trust.bins`, as text: stated, right, its interval, detections."""
+    return [
+        (
+            f"{100 * one.stated:.0f} %",
+            percent(one.right, one.number),
+            between(interval(one.right, one.number)),
+            str(one.number),
+        )
+        for one in trust.bins(judged)
+    ]
 
 
 def kappa(matrix: Sequence[Sequence[int]] | Ints) -> float:

@@ -20,6 +20,7 @@ from PIL import Image
 import labels
 import scaling
 import stamps
+from cluster import trust
 from cluster.findings import (
     CONFIDENT,
     HASTY,
@@ -27,6 +28,7 @@ from cluster.findings import (
     Findings,
     Person,
     between,
+    interval,
     is_hasty,
     number,
     percent,
@@ -62,6 +64,7 @@ def render(findings: Findings) -> bytes:
         *_overview(findings),
         *_people(findings),
         *_confusions(findings),
+        *_reliability(findings),
         *_classes(findings),
         *_all_cases(findings),
         _footer(),
@@ -185,10 +188,17 @@ def _person(person: Person, team: tuple[int, int]) -> Iterator[_Cell]:
     if team[1]:  # without any gold these would be columns of nothing
         gold = bool(person.compared)
         kind = "" if gold else "empty"
-        bar = _span(person, team) if gold else _element("small", "not on gold yet")
-        yield _Cell("Right on gold, 0 to 100 %", "bar", bar)
-        told = f" {person.right} of {person.compared}, {_between(person)}" if gold else ""
-        yield _Cell("Right", kind, percent(person.right, person.compared), _small(told))
+        told = f"{person.right} of {person.compared}, {_between(person.interval)}" if gold else ""
+        yield _Cell(
+            "Right on gold, 0 to 100 %",
+            "bar",
+            _span(person.interval, person.right / person.compared, team[0] / team[1], told)
+            if gold
+            else _element("small", "not on gold yet"),
+        )
+        yield _Cell(
+            "Right", kind, percent(person.right, person.compared), _small(told and f" {told}")
+        )
         yield _Cell("Kappa", kind, number(person.kappa, 2))
     agreed = percent(person.agreed, person.shared)
     yield _Cell("Others", "", agreed, _small(f" of {person.shared}"))
@@ -201,8 +211,8 @@ def _person(person: Person, team: tuple[int, int]) -> Iterator[_Cell]:
     yield _Cell("At first → later", "", *_halves(person))
 
 
-def _between(person: Person) -> str:
-    return between(person.interval).replace("-", "\u2060\u2013\u2060").replace(" ", "\u00a0")
+def _between(ends: tuple[float, float]) -> str:
+    return between(ends).replace("-", "\u2060\u2013\u2060").replace(" ", "\u00a0")
 
 
 def _small(text: str) -> _Element | None:
@@ -222,17 +232,15 @@ def _halves(person: Person) -> Iterator[_Content]:
     yield _small(f"{_time(first.seconds)} → {_time(second.seconds)}")
 
 
-def _span(person: Person, team: tuple[int, int]) -> _Element:
-    low, high = (f"{100 * end:.1f}%" for end in person.interval)
-    at = f"{100 * person.right / person.compared:.1f}%"
+def _span(ends: tuple[float, float], at: float, beside: float, told: str) -> _Element:
+    """Draw a share with its interval, and a dotted line at another one."""
+    places = {"low": ends[0], "high": ends[1], "at": at, "team": beside}
     return _element(
         "span",
-        _element("u"),
-        _element("i"),
-        _element("b"),
+        *(_element("u"), _element("i"), _element("b")),
         class_="span",
-        style=f"--low:{low};--high:{high};--at:{at};--team:{100 * team[0] / team[1]:.1f}%",
-        title=f"{person.right} of {person.compared} right, {_between(person)}",
+        style=";".join(f"--{name}:{100 * place:.1f}%" for name, place in places.items()),
+        title=told,
     )
 
 
@@ -311,6 +319,41 @@ def _matrix(title: str, matrix: Ints) -> _Element:
 def _brief(name: str) -> str:
     word = _word(name)
     return word if len(word) <= 6 else f"{word[:4]}."
+
+
+def _reliability(findings: Findings) -> Iterator[_Element]:
+    judged = findings.trust
+    if judged is None:
+        return
+    yield _element("h2", "How far can the soft labels be trusted?")
+    yield _element("p", f"{trust.reach(judged)} {trust.choice(judged)}")
+    yield _element(
+        "p",
+        "For gold whose labels were hidden, by the probability of its most probable class: how "
+        "many are right (the point, with its 95 % interval), and the probability itself (dotted). "
+        "Where the dotted line is within the bar, the labels are as sure as they should be.",
+        class_="dim",
+    )
+    columns = ("Stated", "Right, 0 to 100 %", "Right", "Detections")
+    heads = (
+        _element("th", text, class_="barhead" if place == 1 else "")
+        for place, text in enumerate(columns)
+    )
+    rows = [_element("tr", *heads)]
+    for one in trust.bins(judged):
+        ends = interval(one.right, one.number)
+        told = f"{one.right} of {one.number} right, {_between(ends)}"
+        bar = _span(ends, one.right / one.number, one.stated, told)
+        rows.append(
+            _element(
+                "tr",
+                _element("td", f"{100 * one.stated:.0f} %"),
+                _element("td", bar, class_="bar"),
+                _element("td", percent(one.right, one.number), _small(f" {_between(ends)}")),
+                _element("td", f"{one.number:,}"),
+            )
+        )
+    yield _element("table", *rows, class_="wide trust")
 
 
 def _classes(findings: Findings) -> Iterator[_Element]:
@@ -493,9 +536,10 @@ def _footer() -> _Element:
         "footer",
         _element(
             "p",
-            "Consensus: Dawid and Skene's model of 1979, the expert's labels fixed. Accuracy "
-            "comes from gold chunks alone, a random sample; intervals are Wilson's, 95 %. "
-            "Skipped stamps are no labels, and where no time was measured, none counts. This "
+            "Consensus: Dawid and Skene's model of 1979, with look-alikes or a temperature where "
+            "hidden gold asks for it, the expert's labels fixed. Accuracy comes from gold chunks "
+            "alone, a random sample; intervals are Wilson's, 95 %. Skipped stamps are no labels, "
+            "and where no time was measured, none counts. This "
             "page tells the truth of gold chunks: keep it from labelers.",
         ),
     )

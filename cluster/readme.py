@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import labels
-from cluster.consensus import METHODS
+from cluster import consensus, trust
 from cluster.terminal import counted
 from cluster.training import SPLITS, TrainingSet
 from cluster.votes import NO_CLASS
@@ -55,7 +55,7 @@ Left out, of what people have dealt with:
 ## Labels
 
 P_ and a class is how probable that class is, LABEL the most probable one, P_REAL the sum of
-{real}. They come from the votes of {people}, {method}.
+{real}. They come from the votes of {people}, {method}.{trust}
 Neither {no_class} nor Skipped is a vote{excluded}.
 An expert's label (EXPERT, {by_expert} of these) is taken for the truth. VOTES has the votes,
 LABELERS says how many people gave them. DROP and CHUNK say with what it came to people, COMMENTS
@@ -107,7 +107,7 @@ x = (x / x.std(axis=(2, 3), keepdims=True)).filled(0)
 
 
 def text(name: str, written: TrainingSet, method: str) -> str:
-    """Return the README.md of a training set that is written, made with a key of `METHODS`."""
+    """Return the README.md of a training set that is written, made by this method."""
     labelled, fits = written.labelled, written.format == "fits"
     out = sorted(labelled.hub.excluded)
     has = "detection has", "detections have"
@@ -132,6 +132,11 @@ def text(name: str, written: TrainingSet, method: str) -> str:
     groups += f", the largest ({largest}) of {counted(most, 'detection')}."
     if told := written.ungrouped_told():
         groups += f" {told}"
+    judged = labelled.consensus.trust
+    sentences = [trust.choice(judged), trust.reach(judged)] if judged is not None else []
+    if method == consensus.DEFAULT:
+        sentences += trust.warnings(labelled.consensus)
+    trusted = "".join(f"\n{sentence}" for sentence in sentences)
     return _README.format(
         name=name,
         hub=labelled.hub.folder,
@@ -148,9 +153,10 @@ def text(name: str, written: TrainingSet, method: str) -> str:
         reasons=_markdown(("reason", "detections"), written.left_out.most_common()),
         real=" and ".join(labels.REAL),
         people=counted(len(labelled.consensus.people), "person", "people"),
-        method=METHODS[method].told,
+        method=consensus.told(labelled.consensus, method),
         no_class=NO_CLASS,
         excluded=f", nor is what {' or '.join(out)} said (excluded)" if out else "",
+        trust=trusted,
         by_expert=written.by_expert,
         classes=_markdown(("LABEL", *SPLITS, "all"), classes),
         groups=groups,

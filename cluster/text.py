@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator
 
 import labels
+from cluster import trust
 from cluster.findings import (
     HASTY,
     Findings,
@@ -16,12 +17,13 @@ from cluster.findings import (
     between,
     number,
     percent,
+    reliability,
     remarks,
     short,
     tally,
 )
 from cluster.terminal import aligned, counted
-from cluster.votes import CLASSES, NO_CLASS, Ints
+from cluster.votes import CLASSES, NO_CLASS, Ints, Trust
 
 _WIDTH = 98  # columns of the text
 
@@ -39,6 +41,8 @@ def render(findings: Findings) -> str:
         parts += [_people_text(findings.people), _halves_text(findings.people)]
     if any(person.matrix.any() for person in findings.people):
         parts.append(_matrices_text(findings))
+    if findings.trust is not None:
+        parts.append(_trust_text(findings.trust))
     if findings.known:
         parts += [_classes_text(findings), _pairs_text(findings), *_cases_text(findings)]
     return "\n\n".join(parts)
@@ -120,6 +124,16 @@ def _matrix_text(title: str, matrix: Ints) -> list[str]:
             cells = "".join(f"{count or '.':>5}" for count in row)
             lines.append(f"{short(name)[:8]:8}{cells}")
     return lines
+
+
+def _trust_text(judged: Trust) -> str:
+    lines = [("stated", "right", "95 %", "detections"), *reliability(judged)]
+    told = (trust.reach(judged), trust.choice(judged))
+    sentences = (textwrap.fill(one, _WIDTH, subsequent_indent="  ") for one in told)
+    return (
+        "How far the soft labels can be trusted\n"
+        f"{_indented(chr(10).join(sentences))}\n{_indented(aligned(lines, ()))}"
+    )
 
 
 def _classes_text(findings: Findings) -> str:

@@ -37,12 +37,28 @@ class Votes(NamedTuple):
     answer: Ints
 
 
+class Trust(NamedTuple):
+    """What the votes amount to on gold whose labels were hidden, and the method chosen by it.
+
+    `losses` has for each way to weigh votes its log-loss on that gold (mean, nats). `method` is
+    the one taken, its probabilities to the power 1 / `temperature`. `posterior` (G, K) is what it
+    makes of the hidden detections, `truth` (G,) what the expert says.
+    """
+
+    method: str
+    temperature: float
+    losses: Mapping[str, float]
+    posterior: Floats
+    truth: Ints
+
+
 class Consensus(NamedTuple):
     """What the votes amount to. N detections, P people, K classes in the order of `CLASSES`.
 
     `posterior` (N, K) has the probability of each class, `confusion` (P, K, K) how probably a
     person gives each answer (last axis) to a detection of each class, `prior` (K,) how common the
-    classes are, `counts` (N, K) the votes, `expert` (N,) the expert's class or -1.
+    classes are, `counts` (N, K) the votes, `expert` (N,) the expert's class or -1, and
+    `trust` how the method was chosen and does on gold, where there is any.
     """
 
     objids: tuple[str, ...]
@@ -52,6 +68,7 @@ class Consensus(NamedTuple):
     prior: Floats
     counts: Ints
     expert: Ints
+    trust: Trust | None = None
 
     @property
     def label(self) -> Ints:
@@ -106,10 +123,10 @@ def _order(objid: str) -> tuple[int, str]:
 
 
 def tally(votes: Votes, weight: Floats) -> Floats:
-    """Sum up (P, K, K) the weights (N, K) of the classes by person, class and answer."""
+    """Sum up (P, K, K) the weights (V, K) of the classes by person, class and answer."""
     k, people = len(CLASSES), len(votes.people)
     cell = votes.person * k + votes.answer
-    sums = [np.bincount(cell, column[votes.item], people * k) for column in weight.T.copy()]
+    sums = [np.bincount(cell, column, people * k) for column in weight.T.copy()]
     # of no votes at all, bincount makes integers
     return np.array(sums, dtype=float).reshape(k, people, k).swapaxes(0, 1).copy()
 
@@ -135,7 +152,7 @@ def shares(votes: Votes, fixed: Ints) -> tuple[Floats, Ints]:
     return found, counts
 
 
-def prior(posterior: Floats) -> Floats:
-    """Return how common the classes are, (K,), each begun with one imagined detection."""
-    total = posterior.sum(axis=0) + 1
+def prior(posterior: Floats, tied: Floats | float = 0.0) -> Floats:
+    """Return how common the classes are, (K,), each begun with one imagined detection or more."""
+    total = posterior.sum(axis=0) + 1 + tied
     return total / total.sum()

@@ -41,7 +41,8 @@ class Score(NamedTuple):
 
     `majority`, `ours` and `oracle` (the EM that is given the true confusion matrices) are over all
     detections: the majority is that of the votes alone, the expert's labels are known to the
-    others. `blind_…` are over what the expert did not label, and so is `calibration`.
+    others. `blind_…` are over what the expert did not label, and so are `calibration` and the
+    `loss`, the mean of -log of what the truth was given (1e-4 at the least), in nats.
     """
 
     majority: float
@@ -51,6 +52,7 @@ class Score(NamedTuple):
     blind_ours: float
     blind_oracle: float
     calibration: float
+    loss: float
 
 
 def simulate(seed, shared=False, people=40, detections=2000, each=3, guessing=4, known=0.1):
@@ -136,10 +138,12 @@ def score(crowd, method=dawid_skene.weigh):
     wrong = [label != crowd.truth for label in (most.label, consensus.label, oracle(crowd))]
     blind = expert_labels(crowd) < 0
     confidence = consensus.posterior.max(axis=1)
+    given = consensus.posterior[np.arange(len(crowd.truth)), crowd.truth]
     return Score(
         *(errors.mean() for errors in wrong),
         *(errors[blind].mean() for errors in wrong),
         calibration(confidence[blind], ~wrong[1][blind]),
+        -np.log(np.maximum(given[blind], 1e-4)).mean(),
     )
 
 

@@ -28,7 +28,8 @@ LATE = {  # what may be imported in a function: it is heavy, or not everywhere
     *("numpy", "astropy", "PIL", "sqlite3", "scaling", "cluster.consensus"),
     "hashlib",  # brings a library of 4 MB, which a labeller rarely needs
     # what needs numpy, which --help does without
-    *(f"cluster.{name}" for name in ("dawid_skene", "votes", "findings", "text", "training")),
+    *(f"cluster.{name}" for name in ("dawid_skene", "lookalike", "trust", "votes", "findings")),
+    *("cluster.text", "cluster.training"),
     "cluster.readme",
     "cluster.review",  # it makes chunks, which `next` needs for the expert alone
     "cluster.page",  # pictures, for who wants the page

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import labelfile
 import labels
 from cluster import consensus as consenting
-from cluster import dawid_skene, findings
+from cluster import dawid_skene, findings, trust
 from cluster import votes as voting
 from cluster.hub import Hub, HubError, account_name, table
 from cluster.init import run as init
@@ -327,16 +327,16 @@ def test_no_vote_speaks_in_its_own_favour(monkeypatch):
     posterior = np.random.default_rng(1).dirichlet(np.full(K, 0.3), 2000)
     monkeypatch.setattr(dawid_skene, "_skill", lambda right, _: np.full(right.shape, 0.7))
     monkeypatch.setattr(dawid_skene, "_strength", lambda *_: 5.0)
-    people = dawid_skene.answering(votes, posterior)
     own = posterior[votes.item]
-    chances = np.exp(dawid_skene._likelihood(people, own.copy(), votes.person, votes.answer))
+    people = dawid_skene.answering(votes, own)
+    chances = np.exp(dawid_skene.likelihood(people, own.copy(), votes.person, votes.answer))
     for vote in range(0, len(votes.item), 97):
         kept = np.arange(len(votes.item)) != vote
         person, answer = votes.person[vote], votes.answer[vote]
         rest = votes._replace(
             item=votes.item[kept], person=votes.person[kept], answer=votes.answer[kept]
         )
-        without = dawid_skene.answering(rest, posterior).matrix[person, :, answer]
+        without = dawid_skene.answering(rest, own[kept]).matrix[person, :, answer]
         # how everyone's wrong answers are parted still has it, which is next to nothing
         assert np.allclose(chances[vote], without, rtol=0.05)
         counted, most = people.matrix[person, :, answer], own[vote].argmax()
@@ -392,6 +392,119 @@ def test_without_any_expert_it_still_beats_the_majority():
     for seed in range(3):
         one = crowd.score(crowd.simulate(seed, known=0))
         assert one.ours < 0.75 * one.majority
+
+
+# ---- where votes are few, and no gold tells more ----
+
+
+def two_who_differ(number=2000):
+    """Return votes of two people who never say the same."""
+    random = np.random.default_rng(1)
+    first = random.integers(0, K, number)
+    second = (first + random.integers(1, K, number)) % K
+    objids = tuple(map(str, range(10**6, 10**6 + number)))
+    item, person = np.arange(number).repeat(2), np.tile([0, 1], number)
+    return voting.Votes(objids, ("ann", "bob"), item, person, np.stack([first, second], 1).ravel())
+
+
+def confidence(consensus):
+    return consensus.posterior.max(axis=1)
+
+
+def test_one_vote_each_is_no_proof():
+    """100,000 of them had a confidence of 1.000; crowd.simulate's people are right in 0.6."""
+    one = crowd.simulate(1, detections=20000, each=1, known=0)
+    consensus = consenting.weigh(one.votes, {})
+    right = np.mean(consensus.label == one.truth)
+    assert confidence(consensus).mean() == pytest.approx(right, abs=0.12)
+    assert confidence(consensus).max() < 0.9
+    majority = consenting.majority(one.votes, {})
+    assert right > np.mean(majority.label == one.truth) - 0.02
+
+
+def test_of_two_people_who_differ_neither_is_believed():
+    votes = two_who_differ()
+    consensus = consenting.weigh(votes, {})
+    assert confidence(consensus).max() < 0.75
+    by_ann = np.mean(consensus.label == votes.answer[::2])
+    assert 0.4 < by_ann < 0.6
+    # gold tells who is right
+    expert = {objid: int(votes.answer[2 * n]) for n, objid in enumerate(votes.objids[:60])}
+    consensus = consenting.weigh(votes, expert, gold=expert)
+    assert np.mean(consensus.label == votes.answer[::2]) > 0.95
+
+
+def test_a_vote_tells_of_its_person_where_several_others_or_the_expert_tell_the_truth():
+    item = np.array([0, 0, 1, 2, 2, 2, 3, 3, 4, 4, 5])
+    person = np.array([0, 1, 0, 2, 3, 4, 5, 6, 6, 7, 1])
+    votes = voting.Votes(tuple("012345"), tuple("abcdefgh"), item, person, np.zeros(11, int))
+    told = dawid_skene.judged(votes, np.array([-1, -1, -1, -1, -1, 2]))
+    # a and b have only each other; c, d and e are three; g has two partners, f and h but g;
+    # b's word on what the expert labelled counts
+    assert told.tolist() == [False] * 3 + [True] * 3 + [False, True, True, False, True]
+
+
+def test_gold_unties_how_common_the_classes_are_from_the_votes():
+    counts = np.array([[3, 0], [1, 2], [0, 0], [0, 3]])
+    free, none = np.full(4, -1), np.array([-1, -1, -1, 0])
+    tied = dawid_skene.tie(counts, free)
+    assert tied == pytest.approx(np.array([4, 5]) / 9 * 3 * dawid_skene._TIE)
+    assert dawid_skene.tie(counts, none).sum() == pytest.approx(2 * dawid_skene._TIE / 1.1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"each": 1},
+        {"each": 2},
+        {"people": 300, "guessing": 30},
+        {"detections": 200},
+        {"shared": True, "detections": 1000},
+    ],
+    ids=str,
+)
+def test_majority_is_not_beaten_by_silence(options):
+    """Without gold, whatever is sparse: as many are right, and it is no surer than it should be."""
+    scores = []
+    for seed in range(2):
+        one = crowd.simulate(seed, **{"known": 0, **options})
+        ours, majority = consenting.weigh(one.votes, {}), consenting.majority(one.votes, {})
+        right = ours.label == one.truth
+        scores.append(
+            (
+                right.mean(),
+                np.mean(majority.label == one.truth),
+                confidence(ours).mean() - right.mean(),
+            )
+        )
+    ours, majority, excess = np.mean(scores, axis=0)
+    assert ours > majority - 0.02
+    assert excess < 0.1
+
+
+def test_several_votes_that_no_gold_checks_count_as_fewer():
+    one = crowd.simulate(2, known=0, detections=400)
+    plain = dawid_skene.weigh(one.votes, {})
+    flat = consenting.weigh(one.votes, {})
+    check(flat)
+    # three votes count as 3 / (1 + 2 / 3): their odds beyond the prior's to the power 0.6
+    odds = np.log(plain.posterior[:, 0] / plain.posterior[:, 1])
+    prior = np.log(plain.prior[0] / plain.prior[1])
+    found = np.log(flat.posterior[:, 0] / flat.posterior[:, 1])
+    assert found - prior == pytest.approx(0.6 * (odds - prior), abs=1e-6)
+    # and one vote as one
+    one = crowd.simulate(2, known=0, detections=400, each=1)
+    plain, flat = dawid_skene.weigh(one.votes, {}), consenting.weigh(one.votes, {})
+    assert np.allclose(plain.posterior, flat.posterior)
+
+
+def test_what_is_thin_is_told():
+    one = crowd.simulate(1, detections=300, each=1, known=0)
+    told = trust.warnings(consenting.weigh(one.votes, {}))
+    assert len(told) == 2 and told[0].startswith("Fewer than 50 gold detections")
+    assert told[1].startswith("300 of 300 detections have one vote alone")
+    one = crowd.simulate(1, detections=300, known=0.2)
+    assert trust.warnings(consenting.weigh(one.votes, one.expert, gold=one.expert)) == []
 
 
 # ---- figures ----

@@ -537,7 +537,7 @@ def test_hub_ini_names_the_column_that_tells_what_is_one_object(labelled, capsys
     ini.write_text(ini.read_text().replace("group_column = SNID", "group_column = MJD"))
     _, _, rows = exported(labelled)
     assert [row["SPLIT"] for row in rows] == [split(row["MJD"]) for row in rows]
-    assert capsys.readouterr().err == ""
+    assert "group" not in capsys.readouterr().err
 
 
 def test_without_a_group_each_detection_is_its_own_and_that_is_told(labelled, capsys):
@@ -560,13 +560,19 @@ def test_without_the_column_that_is_a_warning(empty, capsys):
     capsys.readouterr()
     folder, _, rows = exported(empty)
     assert [row["SPLIT"] for row in rows] == [split(row["OBJID"]) for row in rows]
-    told = capsys.readouterr().err
-    assert told.startswith("No detection has a SNID") and told.count("\n") == 1
+    few, alone, told = capsys.readouterr().err.splitlines()
+    assert told.startswith("No detection has a SNID")
+    assert few.startswith("Fewer than 50 gold detections are labelled")
+    assert alone.startswith("3 of 3 detections have one vote alone")
+    assert f"{few}\n{alone}\n" in (folder / "README.md").read_text()
     assert "No detection has a SNID" in (folder / "README.md").read_text()
     ini = empty / "hub.ini"
     ini.write_text(ini.read_text().replace("group_column = SNID", "group_column = OBJID"))
     exported(empty)
-    assert capsys.readouterr().err == "", "who asks for that knows it"
+    told = capsys.readouterr().err.splitlines()
+    assert told == [few, alone], "who asks for that knows it"
+    exported(empty, method="majority")
+    assert capsys.readouterr().err == "", "shares of the votes promise nothing"
 
 
 # ---- what can go wrong ----

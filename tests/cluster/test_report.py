@@ -22,7 +22,7 @@ from PIL import Image
 import labelfile
 import labels
 import stamps
-from cluster import consensus, handout, page, receive, report
+from cluster import consensus, copies, handout, page, receive, report
 from cluster import findings as finding
 from cluster import votes as voting
 from cluster.add import run as add
@@ -277,7 +277,8 @@ def test_uncertain_are_those_with_two_answers_that_the_expert_left(campaign):
     send(hub, "bob", said(plain[3:], "Skipped"), minute=30)
     assert finding.find(Hub(hub)).uncertain == [], "alice's answer is the only one"
     send(hub, "bob", said(plain[3:], "Marginal"), minute=31)
-    (case,) = finding.find(Hub(hub)).uncertain
+    case = finding.find(Hub(hub)).uncertain[0]
+    assert case.objid == plain[3]
     assert {case.label, case.other} == {"Good", "Marginal"}
     assert case.posterior >= case.rest > 0.01
     assert plain[3] in take(hub, None, expert=True)
@@ -377,6 +378,19 @@ def test_whoever_presses_without_looking_or_gets_worse_is_named():
     halves = finding.Half(2.0, 20, 20), finding.Half(1.0, 8, 20)
     assert remarks_on(some_person(right=28, compared=40, halves=halves)) == [
         "zed was right on 100 % of gold at first and on 40 % later."
+    ]
+
+
+def test_who_agrees_too_often_and_what_is_thin_is_told():
+    found = finding.Findings(
+        *(None, "", [], None, {}, 0, 0, None, 0, [], [], 0, [], 0, [], {}, {}, 10, 10),
+        copied=[copies.Copy("ann", "bob", 98, 100, 74.6)],
+        thin=["Votes are few."],
+    )
+    assert finding.remarks(found) == [
+        "Votes are few.",
+        "ann and bob gave the same answer to 98 of 100 detections, where 75 are expected of such "
+        "people: did one copy?",
     ]
 
 
@@ -555,7 +569,11 @@ def test_without_numpy_one_is_told_what_can_be_asked_for():
     code += "    try: program.main()\n    except SystemExit as end: assert not end.code"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr == ""
-    for option in ("--html FILE", "--method {dawid-skene,majority}", "--format {gif,fits}"):
+    for option in (
+        "--html FILE",
+        "--method {best,dawid-skene,look-alike,majority}",
+        "--format {gif,fits}",
+    ):
         assert option in done.stdout
 
 
@@ -581,6 +599,34 @@ def test_a_second_answer_that_is_no_class_is_treated_as_the_first(campaign, tmp_
     assert "Unsure or Cannot Tell counts neither" in page and "of 2 Good: Unsure or" in page
     (readme,) = hub.glob("training/*/README.md")
     assert "Neither Unsure or Cannot Tell nor Skipped is a vote." in readme.read_text()
+
+
+def test_the_report_tells_how_far_the_soft_labels_can_be_trusted(campaign, monkeypatch, capsys):
+    """Of ten that are called 0.55 six are right, of forty that are called 0.95 thirty."""
+    posterior = np.zeros((50, K))
+    posterior[:, 1] = np.repeat([0.55, 0.95], [10, 40])
+    posterior[:, 0] = 1 - posterior[:, 1]
+    truth = np.repeat([1, 0, 1, 0], [6, 4, 30, 10])
+    losses = {"look-alike": 0.5, "dawid-skene": 0.75, "tempered": 0.625}
+    judged = voting.Trust("look-alike", 1.0, losses, posterior, truth)
+    found = finding.find(Hub(campaign[0]))._replace(trust=judged)
+    text = page.render(found).decode()
+    monkeypatch.setattr("cluster.findings.find", lambda _: found)
+    report.run(campaign[0])
+    told = capsys.readouterr().out
+    for line in (r"55 % +60 % +31-83 % +10", r"95 % +75 % +60-86 % +40"):
+        assert re.search(rf"^ +{line}$", told, re.M), told
+    reader = check_page(text)
+    marks = [value for _, name, value in reader.attributes if name == "style" and "--team" in value]
+    assert "--low:59.8%;--high:85.8%;--at:75.0%;--team:95.0%" in marks
+    sentences = (
+        "The soft labels are too sure: they call their most probable class right in 87 % of the "
+        "hidden gold, and it is in 72 %.",
+        "people seem to be fooled alike, and the model with look-alikes does best: log-loss 0.50, "
+        "against 0.62 of Dawid and Skene's with a temperature and 0.75 of Dawid and Skene's model.",
+    )
+    for shown in (" ".join(told.split()), " ".join(" ".join(reader.texts).split())):
+        assert all(sentence in shown for sentence in sentences), shown
 
 
 def test_a_hub_without_labels_has_a_report(tmp_path, capsys):
