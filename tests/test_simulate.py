@@ -299,6 +299,22 @@ def test_the_kernel_makes_up_for_a_drift_but_for_its_slack():
     assert sky.image_of(sky.misfit(slack)).sum() == pytest.approx(0, abs=1e-9)
 
 
+def test_template_alone_may_have_uneven_noise_and_an_uneven_background():
+    conditions = sky.Sky((4.0, 4.0), 3.5, 1000.0, 1, (0.4, 0.2), 1e-4)
+    half = np.where(sky.GRID > 0, 3.0, 1.0) * np.ones((sky.WIDE, 1))
+    for what in ({"uneven": half}, {"background": 200 * (half - 1)}):
+        blemishes = sky.Blemishes(**what)
+        images = sky.expose(np.random.default_rng(1), [], [], conditions, blemishes=blemishes)[0]
+        left, right = ([image[:, side] for image in images] for side in (X[0] < -5, X[0] > 5))
+        louder = [b.std() / a.std() for a, b in zip(left, right)]
+        higher = [b.mean() - a.mean() for a, b in zip(left, right)]
+        assert louder[0] == pytest.approx(1, abs=0.1) and abs(higher[0]) < 5
+        if "uneven" in what:
+            assert louder[1] == pytest.approx(3, rel=0.1) and louder[2] > 1.3
+        else:
+            assert higher[1] == pytest.approx(400, abs=10) and higher[2] < -380
+
+
 def test_template_shows_a_part_only_of_the_noise_that_difference_has():
     def alike(shared):
         conditions = sky.Sky((4.0, 4.0), 3.5, 1000.0, 0.2, (0.4, 0.2), 1e-4, shared=shared)
@@ -428,7 +444,7 @@ def test_as_many_are_masked_as_are_for_real(real, shipped):
     ours = [masked(simulate.grays(found)[2]) for _, found, _ in shipped["real"]]
     theirs = [masked(triplet[2]) for triplet in real_triplets(real)]
     assert np.mean(theirs) > 0.15
-    assert abs(np.mean(ours) - np.mean(theirs)) < 0.12
+    assert abs(np.mean(ours) - np.mean(theirs)) < 0.08
 
 
 def test_a_stamp_is_stretched_as_those_of_the_survey_are(real, shipped):
