@@ -125,6 +125,7 @@ def _read_picture(data: bytes) -> np.ndarray:
 
     with Image.open(io.BytesIO(data), formats=(form,)) as picture:
         _bound(*picture.size)
+        picture.load()  # an older numpy would take one that cannot be for an object without pixels
         if picture.mode.startswith("I"):
             return np.asarray(picture).astype(np.float32)
         if picture.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
