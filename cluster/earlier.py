@@ -10,8 +10,12 @@ is the latest in it, SUM8 the beginning of its SHA-256), and its rows go to ``ve
 ``rejected/`` under the same name; what the hub's owner labelled is the expert's. The last row of a
 detection counts; SECONDS is 0, for not known. Where a person has dealt with all of a chunk, a slot
 in ``claims/`` is theirs and ``earlier/USER/NAME`` closes it: `next` gives it to them no more, and
-counts them among its labelers. All is done anew each time, with the same outcome, so that a table
-whose batch was missing can be given again with it. Standard library only.
+counts them among its labelers. Of a chunk that they have dealt with in part ``NAME.some``, or of
+more than half ``NAME.most``, has the Object IDs.
+
+With ``--expert`` what is no batch is the expert's, and lists of Object IDs go to
+``expert/queue.csv``; see `review`. All is done anew each time, with the same outcome, so that a
+table whose batch was missing can be given again with it. Standard library only.
 """
 
 from __future__ import annotations
@@ -235,9 +239,10 @@ def _take_batches(
     for line in matched.incomplete.lines():
         print(line)
     if metadata:
+        left = counted(unused, "row has", "rows have")
         print(
-            f"{counted(len(usable), 'metadata table')}: {gained} there already got what it lacked, "
-            f"{lacking} new have no row; {counted(unused, 'row has', 'rows have')} no stamps."
+            f"{counted(len(usable), 'metadata table')}: {gained} there already got what they "
+            f"lacked, {lacking} new have no row; {left} no stamps."
         )
     return problems
 

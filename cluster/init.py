@@ -144,18 +144,19 @@ def run(folder: str | os.PathLike[str]) -> int:
         " ".join(f"{place}/{name}" for name, mode in MODES.items() if mode & 0o070 == bits)
         for bits in (0o070, 0o050)
     )
+    if beside:
+        print(
+            "The folders of the earlier version stay as they are; only your group can look into "
+            f"{place} from now on.\n"
+        )
     if known:
         print(f"{hub} was a hub already; its rights are mended.\n")
         print("How to let labelers in, with ordinary groups:")
     else:
         print(f"{hub} is a hub: {opened.rules.labelers} people label each chunk (hub.ini).\n")
         print("Let your labelers in, once, before the first add. With ordinary groups:")
-    if beside:
-        print(
-            "The folders of the earlier version stay as they are; only your group can look into "
-            f"{place} from now on.\n"
-        )
-    ours = " ".join(f"{place}/{name}" for name in ("hub", "hub.ini", "chunks.csv", *MODES))
+    tops = ("hub", "hub.ini", "chunks.csv", *(name for name in MODES if "/" not in name))
+    ours = " ".join(f"{place}/{name}" for name in tops)
     group = f"chgrp GROUP {place} && chgrp -R GROUP {ours}" if beside else f"chgrp -R GROUP {place}"
     given = f"{place}/claims/* " if chunks else ""
     closed = "system:anyuser none system:authuser none"

@@ -143,7 +143,7 @@ def test_batches_come_with_their_metadata(hub, tmp_path, capsys):
     sources += [metadata(tmp_path, ["3,5,-9"], "19-10-01_00-00-00", "OBJID,PSF,SKYSIG")]
     take_over(hub, sources, ZONE)
     told = capsys.readouterr().out
-    assert "2 metadata tables: 0 there already got what it lacked, 0 new have no row; " in told
+    assert "2 metadata tables: 0 there already got what they lacked, 0 new have no row; " in told
     assert "1 row has no stamps." in told
     assert described(hub) == {
         "1": {"SNID": "70", "MJD": "58000", "PSF": "", "SKYSIG": ""},
@@ -158,7 +158,7 @@ def test_metadata_that_come_later_come_to_chunks_that_are_there(hub, tmp_path):
     quietly(take_over, hub, [batch(tmp_path, [1, 2])], ZONE)
     before = (hub / "chunks" / f"chunk--00001--{STAMP}.tar.gz").read_bytes()
     told = quietly(take_over, hub, [metadata(tmp_path, ["2,71,5"])], ZONE)
-    assert told.startswith("1 metadata table: 1 there already got what it lacked") and (
+    assert told.startswith("1 metadata table: 1 there already got what they lacked") and (
         "batch" not in told
     )
     assert described(hub) == {"1": {"SNID": "", "MJD": ""}, "2": {"SNID": "71", "MJD": "5"}}
