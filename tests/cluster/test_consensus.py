@@ -482,6 +482,21 @@ def test_majority_is_not_beaten_by_silence(options):
     assert excess < 0.1
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_two_classes_that_few_can_tell_apart_none_swallows_the_other(seed):
+    """Thirty people who lean to one or the other, fifteen votes each: one class had 0.96."""
+    random = np.random.default_rng(seed)
+    truth, item = random.choice([MARGINAL, GOOD], 150), np.arange(150).repeat(3)
+    person = random.random((150, 30)).argpartition(3, axis=1)[:, :3].ravel()
+    lean = random.normal(0, 1, 30)[person]
+    good = random.random(450) < 1 / (1 + np.exp(-np.where(truth[item] == GOOD, 0.7, -0.7) - lean))
+    objids, people = tuple(map(str, range(1000, 1150))), tuple(map(str, range(30)))
+    votes = voting.Votes(objids, people, item, person, np.where(good, GOOD, MARGINAL))
+    consensus = consenting.weigh(votes, {})
+    assert consensus.prior[GOOD] == pytest.approx(good.mean(), abs=0.1)
+    assert np.mean(consensus.label == GOOD) == pytest.approx(good.mean(), abs=0.2)
+
+
 def test_several_votes_that_no_gold_checks_count_as_fewer():
     one = crowd.simulate(2, known=0, detections=400)
     plain = dawid_skene.weigh(one.votes, {})

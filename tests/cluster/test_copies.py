@@ -61,6 +61,25 @@ def test_what_is_expected_is_as_by_hand(monkeypatch):
     assert pair.expected == pytest.approx(60 * (0.8 * 0.5 + 0.2 * 0.5 / 6))
 
 
+def test_where_the_expert_is_silent_two_votes_do_not_vouch_for_each_other(monkeypatch):
+    """What is so is as likely as the classes are common: the two votes in question do not tell."""
+    for name, value in (("_FEWEST", 1), ("_SURE", -9), ("_MUCH", -9)):
+        monkeypatch.setattr(copies, name, value)
+    k, items = crowd.K, np.arange(30).repeat(2)
+    objids, person = tuple(map(str, range(30))), np.arange(60) % 2
+    right = np.where(np.arange(k) == 0, 0.9, 0.3)[:, None]
+    matrix = np.where(np.eye(k, dtype=bool), right, (1 - right) / (k - 1))
+    common = np.where(np.arange(k) == 0, 0.4, 0.1)
+    expected = 30 * (matrix * matrix).sum(axis=1) @ common
+    # who agrees more often than that does as all pairs do, of which there is this one
+    for answer, wanted in ((person, expected), (0 * person, 30)):
+        votes = voting.Votes(objids, ("a", "b"), items, person, answer)
+        found = dawid_skene.weigh(votes, {})
+        found = found._replace(confusion=np.array([matrix] * 2), prior=common)
+        (pair,) = copies.find(votes, found)
+        assert pair.expected == pytest.approx(wanted)
+
+
 def test_nobody_has_no_copies():
     one = crowd.simulate(1, detections=30, each=1)
     assert found_in(one.votes, {}) == []
