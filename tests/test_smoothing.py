@@ -22,6 +22,8 @@ def test_it_is_the_convolution_with_a_gaussian_that_astropy_makes(missing):
         warnings.simplefilter("ignore")
         wanted = convolve(np.where(missing, np.nan, values), kernel, "fill", np.nan)
     found = smoothing.smoothed(values, missing)
+    if not missing.any():  # older astropy has none at the edge then
+        found, wanted, missing = (each[4:-4, 4:-4] for each in (found, wanted, missing))
     assert np.abs(found - wanted)[~missing].max() < 0.01 * found.std()
 
 

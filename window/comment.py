@@ -10,13 +10,12 @@ import os
 import termios
 import tkinter as tk
 from collections.abc import Callable, Sequence
-from tkinter import font as tkfont
 
 from labelfile import LabelError
 from session.comments import understand
 from session.sync import has_terminal
 from window.colours import BAD_NEWS, CELL, DIM, GROUND, INK, MARK
-from window.fonts import BOLD, PLAIN, line
+from window.fonts import BOLD, PLAIN, line, named
 from window.layout import Box, Layout, put
 
 TTY_LIMIT = 4095  # bytes that a terminal hands over of one line; the rest is lost
@@ -214,7 +213,7 @@ class _Line(tk.Frame):
         """Take the place that a layout gives."""
         unit, box = fit.unit, fit.prompt
         put(self, box)
-        letters = tkfont.nametofont(PLAIN, self)
+        letters = named(PLAIN, self)
         high, gap = letters.metrics("linespace"), unit // 4
         # as high as leaves two lines for what is offered, if that is not too low
         row = max(high + 4, min(int(1.8 * unit), int(box.height) - gap - 2 * high))

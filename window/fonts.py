@@ -39,9 +39,14 @@ def line(parent: tk.Misc, **options: Any) -> tk.Label:
     return tk.Label(parent, **{**usual, **options})
 
 
+def named(name: str, widget: tk.Misc) -> tkfont.Font:
+    """Return the font of that name in a widget's window; nametofont takes none in Python 3.9."""
+    return tkfont.Font(root=widget, name=name, exists=True)
+
+
 def fitting(widget: tk.Misc, text: str, width: float) -> str:
     """Return a text, or as much of its beginning as `width` screen pixels hold, and an ellipsis."""
-    measure = tkfont.nametofont(PLAIN, widget).measure
+    measure = named(PLAIN, widget).measure
     short = text
     while len(short) > 1 and measure(short) > width:
         text = text[:-1].rstrip()
