@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Collection, Iterable
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 import disk
@@ -22,7 +23,7 @@ import labels
 import stamps
 from cluster import chunks
 from cluster.chunks import UNPACKED_LIMIT
-from cluster.hub import REFUSED, REVIEW, Hub, HubError, Listed, now, number, parsed, read, table
+from cluster.hub import REFUSED, REVIEW, Hub, HubError, Listed, number, parsed, read, table
 from cluster.verified import Rows, expert_rows, voting
 
 _SETTLED = 0.05  # nats: one label has about 99.5 %, and the expert has better things to do
@@ -109,8 +110,10 @@ def queue(hub: Hub, objids: Iterable[str]) -> int:
     before = len(waiting)
     made = (stamps.stem(path) for path in (hub.folder / "expert" / "chunks").iterdir())
     last = max(map(number, filter(REVIEW.fullmatch, made)), default=0)
+    # as exactly as labels are timed: one of the same second may be older, or the answer
+    at = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     for objid in objids:
-        waiting.setdefault(objid, _Asked(f"{now()[:-1]}.000Z", last))
+        waiting.setdefault(objid, _Asked(at, last))
     if len(waiting) > before:
         lines = table(("OBJID", "TIME", "REVIEW"), ((o, *asked) for o, asked in waiting.items()))
         disk.write_whole(hub.folder / "expert" / "queue.csv", lines, 0o600)

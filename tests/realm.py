@@ -105,7 +105,7 @@ class Site:
             f"Port {self.ssh_port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\n"
             "GSSAPIAuthentication yes\nGSSAPIStrictAcceptorCheck no\nGSSAPICleanupCredentials yes\n"
             "PasswordAuthentication no\nPubkeyAuthentication no\nKbdInteractiveAuthentication no\n"
-            "AuthenticationMethods gssapi-with-mic\nUsePAM no\nStrictModes no\n"
+            "AuthenticationMethods gssapi-with-mic\nUsePAM no\nMaxStartups 100\nStrictModes no\n"
             f"PidFile {self.folder}/sshd.pid\nSubsystem sftp internal-sftp\n"
         )
         self.known_hosts = self.folder / "known_hosts"
@@ -248,7 +248,7 @@ class Door:
         self.sshd_config = self.folder / "sshd_config"
         self.sshd_config.write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nListenAddress ::1\n"
-            f"HostKey {site.host_key}\nStrictModes no\nUsePAM no\n"
+            f"HostKey {site.host_key}\nStrictModes no\nUsePAM no\nMaxStartups 100\n"
             f"PidFile {self.folder}/pid\nAuthorizedKeysFile {self.folder}/key.pub\n"
             + "".join(f"{line}\n" for line in lines)
         )

@@ -19,6 +19,7 @@ class Picture:
     mode, size = "L", (1, 1)
     __enter__ = lambda self: self
     __exit__ = lambda *_: None
+    load = lambda self: None
     def __array__(self, *_, **__):
         import numpy
         return numpy.zeros((1, 1), numpy.uint8)

@@ -178,7 +178,7 @@ def test_quick_resizing_never_blanks_the_stamps_for_long_and_ends_right(begin, t
             now = time.monotonic()
             blank = None if there else blank or now
             longest = max(longest, now - blank if blank else 0)
-    assert longest < 0.5
+    assert longest < 2  # on a busy machine; until it was mended it was as long as one resized
     tap(program, "m")
     await_look(program, path, Look())
     for program.width, program.height in ((1500, 900), (800, 450)):
