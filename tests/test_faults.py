@@ -60,7 +60,7 @@ def seconds_of_presses(program, seconds):
 
 
 def test_kill_9_at_any_moment_of_rapid_presses_loses_no_label(start, tmp_path, long):
-    moments = 300 if long else 20
+    moments = 300 if long else 12
     hub, dice, given, pictures = tmp_path / "hub", random.Random(SEED), {}, 0
     cluster("init", hub)
     members = {
@@ -90,7 +90,7 @@ def test_kill_9_at_any_moment_of_rapid_presses_loses_no_label(start, tmp_path, l
 
 def test_kill_9_of_sync_sh_and_of_all_it_called_loses_no_label_and_no_chunk(tmp_path, long):
     """Moments spread over a fetch and an upload; `hub receive` is among what dies in its middle."""
-    moments, dice = 300 if long else 16, random.Random(SEED)
+    moments, dice = 300 if long else 8, random.Random(SEED)
     hub, data = tmp_path / "hub", tmp_path / "data"
     cluster("init", hub)
     (hub / "hub.ini").write_text(

@@ -20,7 +20,7 @@ import labelfile
 from session.sync import GRACE, tidy
 
 
-@pytest.fixture(params=["dash", "bash --posix", "busybox sh"])
+@pytest.fixture(params=["dash", "busybox sh"])  # and bash in test_realm.py
 def sync(request, tmp_path, hub):
     """Call sync.sh as a person does who labels as ann on the local hub."""
     path = os.environ["PATH"]

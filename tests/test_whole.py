@@ -11,10 +11,8 @@ from conftest import cluster, verified
     [
         "des-public-01",
         "decam-public-01",
-        "decam-public-02",
         "mixed-public-01",
         "ztf-public-01",
-        "ztf-public-02",
     ],
 )
 def test_every_real_detection_is_shown_labelled_and_received(start, real, tmp_path, name):
