@@ -143,6 +143,7 @@ def test_a_broken_decoder_keeps_the_labels_that_were_given_before(start, tmp_pat
     members = {f"batch/{kind}8.fits": fits_bytes(noise()) for kind in ("srch", "temp", "diff")}
     hub = tmp_path / "hub"
     cluster("init", hub)
+    (hub / "hub.ini").write_text("[hub]\ngold_share = 0\n")  # or the second may come first
     for name, part in (("first", members), ("second", triplets((1,)))):
         cluster("add", hub, tarball(tmp_path / f"{name}.tar.gz", part), "--stamp", name)
     program = start(
