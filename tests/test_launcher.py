@@ -15,6 +15,7 @@ from conftest import ROOT, wait_until
 from packaging.requirements import Requirement
 
 WHEELS = Path(sys.prefix) / "wheels"
+OFFLINE = {"DISPLAY": ":0", "PIP_INDEX_URL": "http://127.0.0.1:1/", "PIP_RETRIES": "0"}
 
 
 @pytest.fixture
@@ -207,9 +208,7 @@ def test_an_interrupted_set_up_is_begun_anew(clone, bare_python, tmp_path):
     sentence = refused(
         clone,
         PATH=f"{bare_python.parent}:/usr/bin:/bin",
-        DISPLAY=":0",
-        PIP_INDEX_URL="http://127.0.0.1:1/",
-        PIP_RETRIES="0",
+        **OFFLINE,
     )
     assert "The packages could not be fetched" in sentence
 
@@ -255,9 +254,7 @@ def test_without_a_network_it_says_so_and_the_next_start_tries_again(clone, bare
         sentence = refused(
             clone,
             ARTIFACTSPY_PYTHON=str(bare_python),
-            DISPLAY=":0",
-            PIP_INDEX_URL="http://127.0.0.1:1/",
-            PIP_RETRIES="0",
+            **OFFLINE,
         )
         assert "The packages could not be fetched" in sentence
     assert (clone / ".venv" / "unfinished").exists()
@@ -352,9 +349,7 @@ def test_a_virtual_environment_whose_python_has_gone_is_made_anew(clone, bare_py
     sentence = refused(
         clone,
         ARTIFACTSPY_PYTHON=str(bare_python),
-        DISPLAY=":0",
-        PIP_INDEX_URL="http://127.0.0.1:1/",
-        PIP_RETRIES="0",
+        **OFFLINE,
     )
     assert "The packages could not be fetched" in sentence
     assert python.exists(), "it is a Python again"
